@@ -1,0 +1,103 @@
+"""What a board may see of a pipeline, and the seam it sees it through."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import polars as pl
+
+from pipeline.schema import TIME
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: One row a closed bar, in the order the coordinator applied them.
+SAMPLES = pl.Schema(
+    {
+        "symbol": pl.String(),
+        "open_time": TIME,
+        "close": pl.Float64(),  # null: no price within sampling.forward_fill
+        "volatility": pl.Float64(),  # the headline feature, annualised fraction; null while unknown
+        "score": pl.Float64(),  # null while unknown
+        "direction": pl.Int8(),  # sign of the tested return
+        "complete": pl.Boolean(),
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class BoardPlan:
+    """What does not change while a pipeline runs."""
+
+    venue: str
+    symbols: tuple[str, ...]  # in the order of the configuration
+    every_us: int
+    headline: str  # name of the feature in SAMPLES.volatility
+    detector: str
+    enter: Mapping[str, float]  # symbol -> score at which an episode starts
+    exit: Mapping[str, float]  # symbol -> score below which it may end
+    history_us: int  # how much a snapshot can hold
+    tick_size: Mapping[str, float]  # symbol -> smallest price step
+
+
+@dataclass(frozen=True, slots=True)
+class BoardSnapshot:
+    """Everything that changed since a version.
+
+    Attributes:
+        incarnation: Changes when the coordinator was restarted: forget what came before.
+        version: Pass it to the next `snapshot` call.
+        taken_us: The coordinator's clock.
+        venue_us: The newest venue clock any shard reported; null before the first.
+        samples: SAMPLES applied after the asked version (the whole history for 0), bounded by
+            `plan.history_us`.
+        alerts: ALERTS rows added or revised after the asked version.
+        health: HEALTH, the newest row of every symbol that has reported.
+        connected: Symbol -> whether its feed is connected; a symbol that never reported is absent.
+        trades_per_s: Over the last few seconds, all symbols, on the coordinator's clock.
+        restarts: Symbol actors and coordinators restarted since the start.
+    """
+
+    incarnation: str
+    version: int
+    taken_us: int
+    venue_us: int | None
+    plan: BoardPlan
+    samples: pl.DataFrame
+    alerts: pl.DataFrame
+    health: pl.DataFrame
+    connected: Mapping[str, bool]
+    trades_per_s: float
+    restarts: int
+
+
+class BoardSource(Protocol):
+    """Where a board gets its snapshots: the coordinator itself, or a client of it."""
+
+    def snapshot(self, since: int) -> BoardSnapshot:
+        """Return what changed after version `since`; 0 asks for everything.
+
+        Raises:
+            ClusterError: The pipeline cannot be reached.
+        """
+
+
+#: Volatility above this multiple of its own median counts as elevated.
+ELEVATED_RATIO = 1.6
+
+
+def volatility_baseline(samples: pl.DataFrame) -> pl.DataFrame:
+    """Summarise what is usual for each symbol over the rows given.
+
+    Args:
+        samples: `symbol` and `volatility` of SAMPLES, in any order; null volatility is left out.
+
+    Returns:
+        `symbol`, `baseline` (the median volatility) and `elevated` (`ELEVATED_RATIO` times it),
+        one row a symbol in order of first appearance; null where no volatility is known.
+    """
+    median = pl.col("volatility").median()
+    return samples.group_by("symbol", maintain_order=True).agg(
+        baseline=median, elevated=median * ELEVATED_RATIO
+    )

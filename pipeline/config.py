@@ -1,0 +1,282 @@
+"""The configuration as one frozen tree. Defaults live here and nowhere else."""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal, Self
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from pipeline.durations import format_duration, parse_duration
+from pipeline.features import feature_named
+
+
+def _between(low: str, high: str) -> BeforeValidator:
+    """Read a duration of `low` to `high`, both allowed, as whole microseconds."""
+
+    def read(value: object) -> int:
+        if not isinstance(value, str):
+            raise ValueError(f"expected a duration such as {low}, found {value!r}")  # noqa: TRY004 - pydantic collects ValueErrors
+        duration_us = parse_duration(value)
+        if not parse_duration(low) <= duration_us <= parse_duration(high):
+            raise ValueError(f"expected {low} to {high}, found {value}")
+        return duration_us
+
+    return BeforeValidator(read)
+
+
+def _as_tuple(value: object) -> object:
+    return tuple(value) if isinstance(value, list) else value
+
+
+#: Durations are microseconds inside, and written as people write them.
+_WRITTEN = PlainSerializer(format_duration)
+
+#: YAML has lists; what never changes is a tuple.
+_LISTED = BeforeValidator(_as_tuple)
+
+
+def _symbol(name: str) -> str:
+    if not name or name != name.upper() or any(c.isspace() or c in "/@?&#,%" for c in name):
+        raise ValueError(f"expected the venue's upper-case name such as BTCUSDT, found {name!r}")
+    return name
+
+
+Symbol = Annotated[str, AfterValidator(_symbol)]
+
+
+class _Section(BaseModel):
+    """A mapping of the file: unknown keys are problems, values never change."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class VenueConfig(_Section):
+    """Where trades come from.
+
+    Attributes:
+        name: `exchange` is the built-in one; `run` starts it unless both urls are given.
+        websocket_url: Instead of the venue's public address, such as `ws://127.0.0.1:9001`.
+        rest_url: Likewise, such as `http://127.0.0.1:9001`.
+    """
+
+    name: Literal["exchange", "binance", "binance-us"] = "exchange"
+    websocket_url: Annotated[str, Field(pattern=r"^wss?://[^/]+$")] | None = None
+    rest_url: Annotated[str, Field(pattern=r"^https?://[^/]+$")] | None = None
+
+    @model_validator(mode="after")
+    def _urls_come_together(self) -> Self:
+        if (self.websocket_url is None) != (self.rest_url is None):
+            raise ValueError("expected both websocket_url and rest_url, or neither")
+        return self
+
+    @property
+    def is_built_in(self) -> bool:
+        """Whether `run` starts the venue itself."""
+        return self.name == "exchange" and self.websocket_url is None
+
+
+class ExchangeConfig(_Section):
+    """The synthetic market of the built-in exchange.
+
+    Attributes:
+        seed: The same seed gives the same market, relative to its start.
+        trades_per_s: Of all symbols together; null keeps each symbol's own rate.
+        jumps_per_hour: Per symbol: sudden moves that a detector should find.
+        history: How much market lies before the start, for clients that warm up over REST.
+    """
+
+    seed: Annotated[int, Field(ge=0)] = 7
+    trades_per_s: Annotated[float, Field(gt=0, le=100_000)] | None = None
+    jumps_per_hour: Annotated[float, Field(ge=0, le=3600)] = 6.0
+    history: Annotated[int, _between("0s", "1d"), _WRITTEN] = parse_duration("75m")
+
+
+class SamplingConfig(_Section):
+    """The uniform grid that statistics see.
+
+    Attributes:
+        every: The grid step.
+        lateness: How long after its end a bar waits for trades that are still under way.
+        forward_fill: How long a price stays valid without a trade.
+    """
+
+    every: Annotated[int, _between("100ms", "1h"), _WRITTEN] = parse_duration("1s")
+    lateness: Annotated[int, _between("0s", "1m"), _WRITTEN] = parse_duration("250ms")
+    forward_fill: Annotated[int, _between("0s", "1d"), _WRITTEN] = parse_duration("10s")
+
+
+class SeverityConfig(_Section):
+    """The peak score from which an episode is called minor, major or critical."""
+
+    minor: Annotated[float, Field(gt=0)] = 6.0
+    major: Annotated[float, Field(gt=0)] = 8.0
+    critical: Annotated[float, Field(gt=0)] = 12.0
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Self:
+        if not self.minor < self.major < self.critical:
+            raise ValueError(
+                "expected minor < major < critical, "
+                f"found {self.minor:g}, {self.major:g}, {self.critical:g}"
+            )
+        return self
+
+
+class DetectorConfig(_Section):
+    """The classic detector, and the episodes made of its scores.
+
+    Attributes:
+        name: `zscore`: the newest return against the standard deviation of those before it.
+        window: Samples before the tested one.
+        enter: Score from which an episode starts.
+        exit: Score below which it may end.
+        hold: How long the score stays below `exit` before the episode ends.
+        cool_down: How long after an end no episode of the symbol starts.
+        min_move_bp: Smallest tested return, in basis points, that may start an episode.
+        severity: Names for peak scores.
+    """
+
+    name: Literal["zscore"] = "zscore"
+    window: Annotated[int, Field(ge=10, le=1_000_000)] = 120
+    enter: Annotated[float, Field(gt=0)] = 6.0
+    exit: Annotated[float, Field(gt=0)] = 3.0
+    hold: Annotated[int, _between("0s", "1h"), _WRITTEN] = parse_duration("30s")
+    cool_down: Annotated[int, _between("0s", "1d"), _WRITTEN] = parse_duration("60s")
+    min_move_bp: Annotated[float, Field(ge=0)] = 5.0
+    severity: SeverityConfig = SeverityConfig()
+
+    @model_validator(mode="after")
+    def _thresholds_in_order(self) -> Self:
+        if self.exit >= self.enter:
+            raise ValueError(
+                f"expected exit < enter, found exit {self.exit:g}, enter {self.enter:g}"
+            )
+        if self.severity.minor > self.enter:
+            raise ValueError(
+                f"expected severity.minor <= enter, found {self.severity.minor:g} and "
+                f"{self.enter:g}: an episode that starts needs a severity"
+            )
+        return self
+
+
+class ActorsConfig(_Section):
+    """How the work is spread over processes.
+
+    Attributes:
+        symbols_per_actor: `auto`: one up to 16 symbols, else shards sized by the cluster's CPUs.
+        flush: How often an actor computes and reports.
+        max_buffered_trades: Unread messages an actor holds; beyond it the newest are dropped,
+            counted, and fetched again over REST as a gap in the ids.
+        max_held_trades: Trades of a symbol that wait behind a gap; beyond it the gap is given up
+            as lost.
+    """
+
+    symbols_per_actor: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"
+    flush: Annotated[int, _between("10ms", "10s"), _WRITTEN] = parse_duration("250ms")
+    max_buffered_trades: Annotated[int, Field(ge=1000, le=10_000_000)] = 200_000
+    max_held_trades: Annotated[int, Field(ge=1000, le=10_000_000)] = 200_000
+
+
+class BoardConfig(_Section):
+    """The live board.
+
+    Attributes:
+        serve: Whether the coordinator serves it.
+        host: Address to listen on.
+        port: Port to listen on; 0 takes a free one.
+        origins: `host:port` of pages that may connect; empty allows the served address only.
+        history: How far back the board can look.
+    """
+
+    serve: bool = True
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=0, le=65535)] = 5006
+    origins: Annotated[tuple[str, ...], _LISTED, Field(min_length=0, max_length=100)] = ()
+    history: Annotated[int, _between("1m", "7d"), _WRITTEN] = parse_duration("1h")
+
+
+class OverrideConfig(_Section):
+    """What differs for one symbol; what is not given is as in the main sections."""
+
+    detector: DetectorConfig
+
+
+class Config(_Section):
+    """Everything a pipeline is told."""
+
+    venue: VenueConfig = VenueConfig()
+    exchange: ExchangeConfig = ExchangeConfig()
+    symbols: Annotated[tuple[Symbol, ...], _LISTED, Field(min_length=1, max_length=5000)]
+    sampling: SamplingConfig = SamplingConfig()
+    features: Annotated[
+        tuple[str, ...], _LISTED, Field(min_length=1, max_length=64, validate_default=True)
+    ] = (
+        "realized_vol_1m",
+        "realized_vol_5m",
+        "realized_vol_1h",
+        "ewma_vol_1m",
+    )
+    detector: DetectorConfig = DetectorConfig()
+    overrides: dict[str, OverrideConfig] = {}
+    actors: ActorsConfig = ActorsConfig()
+    board: BoardConfig = BoardConfig()
+
+    @field_validator("symbols", "features")
+    @classmethod
+    def _no_name_twice(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        repeated = sorted({name for name in names if names.count(name) > 1})
+        if repeated:
+            raise ValueError(f"expected each name once, found {', '.join(repeated)} again")
+        return names
+
+    @field_validator("features")
+    @classmethod
+    def _features_exist(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        sampling = info.data.get("sampling")
+        problems = []
+        for name in names:
+            try:
+                window_us = feature_named(name).window_us
+            except ValueError as problem:
+                problems.append(str(problem))
+                continue
+            if sampling is not None and window_us % sampling.every:
+                every = format_duration(sampling.every)
+                problems.append(f"expected a window that is a multiple of {every}, found {name!r}")
+        if problems:
+            raise ValueError("; ".join(problems))
+        return names
+
+    @field_validator("overrides")
+    @classmethod
+    def _overrides_name_symbols(
+        cls, overrides: dict[str, OverrideConfig], info: ValidationInfo
+    ) -> dict[str, OverrideConfig]:
+        unknown = sorted(set(overrides) - set(info.data.get("symbols", overrides)))
+        if unknown:
+            raise ValueError(f"expected names listed under symbols, found {', '.join(unknown)}")
+        return overrides
+
+    def detector_of(self, symbol: str) -> DetectorConfig:
+        """Return the detector of a symbol, its overrides applied."""
+        override = self.overrides.get(symbol)
+        return self.detector if override is None else override.detector
+
+    @property
+    def warm_up_us(self) -> int:
+        """How much history fills every window of every symbol."""
+        detectors = [self.detector, *(override.detector for override in self.overrides.values())]
+        windows_us = [feature_named(name).window_us for name in self.features]
+        # Two samples more: a return needs a price before it, and the tested one is excluded.
+        samples = max(detector.window for detector in detectors) + 2
+        return max(*windows_us, samples * self.sampling.every) + self.sampling.every

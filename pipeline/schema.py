@@ -1,0 +1,110 @@
+"""The frames that cross a seam: column, dtype, unit. Times are UTC microseconds.
+
+Prices and sizes are Float64: exact arithmetic happens inside the engine, on integers.
+"""
+
+from __future__ import annotations
+
+import polars as pl
+
+TIME = pl.Datetime("us", "UTC")
+
+#: One row a trade as the venue numbers it (Binance: an aggregate of `first_id..last_id`).
+TRADES = pl.Schema(
+    {
+        "symbol": pl.String(),
+        "trade_id": pl.Int64(),
+        "first_id": pl.Int64(),
+        "last_id": pl.Int64(),
+        "event_time": TIME,  # when the venue matched it
+        "receive_time": TIME,  # when this machine read it
+        "price": pl.Float64(),
+        "quantity": pl.Float64(),
+        "buyer_is_maker": pl.Boolean(),  # true: the aggressor sold
+    }
+)
+
+#: A message that is not market data as the venue documents it, and why.
+REJECTED = pl.Schema(
+    {"symbol": pl.String(), "reason": pl.String(), "payload": pl.String(), "receive_time": TIME}
+)
+
+#: One row a symbol and grid step [open_time, open_time + every). A step without trades repeats the
+#: last close for as long as `sampling.forward_fill` says, then its prices are null.
+BARS = pl.Schema(
+    {
+        "symbol": pl.String(),
+        "open_time": TIME,
+        "open": pl.Float64(),
+        "high": pl.Float64(),
+        "low": pl.Float64(),
+        "close": pl.Float64(),
+        "volume": pl.Float64(),  # in the base currency
+        "notional": pl.Float64(),  # in the quote currency
+        "trades": pl.Int64(),
+        "first_id": pl.Int64(),  # trade_id of its first trade, null without one
+        "last_id": pl.Int64(),
+        "complete": pl.Boolean(),  # every trade id of the step is accounted for
+        "revision": pl.Int32(),  # 0 when first published
+    }
+)
+
+#: What follows `symbol` and `open_time` in a features frame, before the named features.
+FEATURES_HEAD = pl.Schema({"symbol": pl.String(), "open_time": TIME, "log_return": pl.Float64()})
+
+#: What follows the named features.
+FEATURES_TAIL = pl.Schema(
+    {
+        "score": pl.Float64(),  # the detector's, in its own standard deviations, never negative
+        "direction": pl.Int8(),  # sign of the tested return
+        "horizon_s": pl.Float64(),  # of the return that scored
+    }
+)
+
+ALERTS = pl.Schema(
+    {
+        "alert_id": pl.String(),
+        "symbol": pl.String(),
+        "detector": pl.String(),
+        "kind": pl.String(),
+        "severity": pl.String(),  # minor, major, critical
+        "scope": pl.String(),  # idiosyncratic, market
+        "status": pl.String(),  # open, closed, retracted
+        "start_time": TIME,
+        "end_time": TIME,  # null while open
+        "peak_time": TIME,
+        "peak_score": pl.Float64(),
+        "move_bp": pl.Float64(),  # signed, from the close before the start to the peak
+        "direction": pl.Int8(),
+        "horizon_s": pl.Float64(),
+        "samples": pl.Int64(),  # in the window that judged the start
+        "window_start": TIME,  # exclusive
+        "window_end": TIME,  # inclusive
+        "revision": pl.Int32(),  # grows with every change of the row
+    }
+)
+
+#: One row a symbol: what is known about its trade ids, and how fresh it is.
+HEALTH = pl.Schema(
+    {
+        "symbol": pl.String(),
+        "first_id": pl.Int64(),  # null before the first trade
+        "last_id": pl.Int64(),
+        "last_price": pl.Float64(),
+        "last_trade_time": TIME,
+        "last_trade_age_s": pl.Float64(),  # on the venue's clock
+        "live": pl.Int64(),
+        "backfilled": pl.Int64(),
+        "pending": pl.Int64(),
+        "lost": pl.Int64(),
+        "duplicates": pl.Int64(),
+        "late": pl.Int64(),
+        "rejected": pl.Int64(),
+        "coverage_frac": pl.Float64(),  # (live + backfilled) / all ids
+        "reconnects": pl.Int64(),
+        "lag_ms": pl.Float64(),  # event to receive, of the newest trade, on corrected clocks
+        "bars": pl.Int64(),
+        "incomplete_bars": pl.Int64(),
+        "alerts": pl.Int64(),
+    }
+)

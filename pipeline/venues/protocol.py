@@ -1,0 +1,129 @@
+"""The seam to a venue: what to dial, what its bytes mean, what to ask over REST.
+
+A venue is a frozen value without input or output: a feed dials `connection`, hands what it read to
+`parse`, and fetches the `Request`s. Time and sockets belong to the caller.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import polars as pl
+
+
+@dataclass(frozen=True, slots=True)
+class Connection:
+    """What to dial, and what to send once it is open."""
+
+    url: str
+    on_open: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One GET: the whole url, and what it costs of the venue's request budget."""
+
+    url: str
+    weight: int
+
+
+@dataclass(frozen=True, slots=True)
+class Instrument:
+    """A market the venue lists."""
+
+    symbol: str
+    trading: bool
+    tick_size: float  # quote currency
+
+
+@dataclass(frozen=True, slots=True)
+class Parsed:
+    """A batch of messages, each counted once.
+
+    `data + replies + other + rejected.height` is the number of messages handed in.
+
+    Attributes:
+        trades: TRADES rows in arrival order, as many as `data`.
+        rejected: REJECTED rows in arrival order.
+        data: Messages that became a row of `trades`.
+        replies: Acknowledgements of control messages.
+        refusals: The texts of error replies; they are also counted in `replies`.
+        other: Well-formed messages of a kind that was not asked for.
+        closing: The venue announced that it will close this connection.
+    """
+
+    trades: pl.DataFrame
+    rejected: pl.DataFrame
+    data: int
+    replies: int
+    refusals: tuple[str, ...]
+    other: int
+    closing: bool
+
+
+class Venue(Protocol):
+    """A venue's public market data. Symbols are the venue's own upper-case names."""
+
+    @property
+    def name(self) -> str:
+        """The name a configuration uses."""
+
+    def connection(self, symbols: Sequence[str]) -> Connection:
+        """Return the one connection that carries the trades of `symbols`."""
+
+    def parse(self, messages: Sequence[bytes], receive_us: Sequence[int]) -> Parsed:
+        """Return the rows of a batch; never raises for what a message holds."""
+
+    def time_request(self) -> Request:
+        """Ask for the venue's clock."""
+
+    def parse_time(self, body: bytes) -> int:
+        """Return the venue's clock in microseconds."""
+
+    def instruments_request(self, symbols: Sequence[str]) -> Request:
+        """Ask for the listing of `symbols`; a venue may refuse the whole for one unknown name."""
+
+    def parse_instruments(self, body: bytes) -> list[Instrument]:
+        """Return the listed instruments."""
+
+    def trades_request(
+        self, symbol: str, *, from_id: int | None = None, start_us: int | None = None
+    ) -> Request:
+        """Ask for a page of trades, oldest first: from an id, from a time, or only the newest.
+
+        Both bounds are inclusive; with neither, one trade is asked for. A page holds at most
+        `trades_page` rows, and one with fewer is the last.
+        """
+
+    @property
+    def trades_page(self) -> int:
+        """The most rows a page of trades can hold."""
+
+    def parse_trades(self, body: bytes, symbol: str, receive_us: int) -> pl.DataFrame:
+        """Return a page as TRADES, in id order.
+
+        Raises:
+            VenueError: The body is not a page of trades.
+        """
+
+    def bars_request(self, symbol: str, *, every_us: int, start_us: int, end_us: int) -> Request:
+        """Ask for the first page of bars with `start_us <= open_time < end_us`.
+
+        Raises:
+            VenueError: The venue has no bars of that length.
+        """
+
+    @property
+    def bars_page(self) -> int:
+        """The most rows a page of bars can hold."""
+
+    def parse_bars(self, body: bytes, symbol: str) -> pl.DataFrame:
+        """Return a page as BARS, in time order; ids are null, `complete` is true.
+
+        Raises:
+            VenueError: The body is not a page of bars.
+        """

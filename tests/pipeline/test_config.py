@@ -1,0 +1,190 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from pipeline.config import Config
+from pipeline.config_file import load_config
+from pipeline.errors import ConfigError
+
+CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
+
+
+def write(folder: Path, text: str) -> Path:
+    path = folder / "some.yaml"
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def problems_of(folder: Path, text: str, settings: list[str] | None = None) -> list[str]:
+    with pytest.raises(ConfigError) as caught:
+        load_config(write(folder, text), settings or [])
+    return list(caught.value.problems)
+
+
+@pytest.mark.parametrize("path", CONFIGS, ids=lambda path: path.name)
+def test_config_of_every_shipped_file_loads(path: Path) -> None:
+    assert len(load_config(path).symbols) >= 12
+
+
+def test_config_with_symbols_only_has_the_documented_defaults(tmp_path: Path) -> None:
+    config = load_config(write(tmp_path, "symbols: [BTCUSDT]"))
+    assert config.model_dump(mode="json") == {
+        "venue": {"name": "exchange", "websocket_url": None, "rest_url": None},
+        "exchange": {"seed": 7, "trades_per_s": None, "jumps_per_hour": 6.0, "history": "75m"},
+        "symbols": ["BTCUSDT"],
+        "sampling": {"every": "1s", "lateness": "250ms", "forward_fill": "10s"},
+        "features": ["realized_vol_1m", "realized_vol_5m", "realized_vol_1h", "ewma_vol_1m"],
+        "detector": {
+            "name": "zscore",
+            "window": 120,
+            "enter": 6.0,
+            "exit": 3.0,
+            "hold": "30s",
+            "cool_down": "1m",
+            "min_move_bp": 5.0,
+            "severity": {"minor": 6.0, "major": 8.0, "critical": 12.0},
+        },
+        "overrides": {},
+        "actors": {
+            "symbols_per_actor": "auto",
+            "flush": "250ms",
+            "max_buffered_trades": 200_000,
+            "max_held_trades": 200_000,
+        },
+        "board": {
+            "serve": True,
+            "host": "127.0.0.1",
+            "port": 5006,
+            "origins": [],
+            "history": "1h",
+        },
+    }
+
+
+def test_config_printed_by_check_loads_to_the_same() -> None:
+    first = load_config(CONFIGS[0])
+    again = Config.model_validate(first.model_dump(mode="json"))
+    assert again == first
+
+
+def test_config_with_many_problems_reports_all_of_them_with_their_paths(tmp_path: Path) -> None:
+    text = """
+    venu: {name: exchange}
+    symbols: [BTCUSDT, ETHUSDT, BTCUSDT]
+    sampling: {every: 1 s, lateness: 2h}
+    detector: {enter: 2.0, exit: 3.0, severity: {minor: -1}}
+    board: {port: 70000}
+    """
+    assert problems_of(tmp_path, text) == [
+        "symbols: expected each name once, found BTCUSDT again",
+        "sampling.every: expected a duration such as 250ms, 1s, 5m, 1h or 7d, found '1 s'",
+        "sampling.lateness: expected 0s to 1m, found 2h",
+        "detector.severity.minor: Input should be greater than 0, found -1",
+        "board.port: Input should be less than or equal to 65535, found 70000",
+        "venu: unknown key",
+    ]
+
+
+def test_config_problem_names_the_file(tmp_path: Path) -> None:
+    path = write(tmp_path, "symbols: []")
+    with pytest.raises(ConfigError, match=r"some\.yaml: symbols: "):
+        load_config(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("symbols: [btcusdt]", "symbols.0: expected the venue's upper-case name such as BTCUSDT"),
+        ("symbols: [BTC/USDT]", "symbols.0: expected the venue's upper-case name"),
+        ("symbols: [A]\ndetector: {exit: 6.0}", "detector: expected exit < enter, found exit 6"),
+        ("symbols: [A]\ndetector: {enter: 5}", "detector: expected severity.minor <= enter"),
+        (
+            "symbols: [A]\ndetector: {severity: {minor: 9, major: 8}}",
+            "detector.severity: expected minor < major < critical, found 9, 8, 12",
+        ),
+        ("symbols: [A]\nfeatures: [vol_1m]", "features: expected realized_vol_<duration> or"),
+        ("symbols: [A]\nfeatures: [realized_vol_2d]", "features: expected a window up to 1d"),
+        (
+            "symbols: [A]\nsampling: {every: 7s}",
+            "features: expected a window that is a multiple of 7s, found 'realized_vol_1m'",
+        ),
+        (
+            "symbols: [A]\nvenue: {name: exchange, rest_url: 'http://h:1'}",
+            "venue: expected both websocket_url and rest_url, or neither",
+        ),
+        ("symbols: [A]\nvenue: {name: mtgox}", "venue.name: Input should be 'exchange', "),
+        ("symbols: [A]\noverrides: {B: {detector: {}}}", "overrides: expected names listed under"),
+        ("symbols: [A]\nboard: {port: '5006'}", "board.port: Input should be a valid integer"),
+        ("symbols: [A]\nsampling: {every: 1}", "sampling.every: expected a duration such as 100ms"),
+        ("detector: {}", "symbols: required, but missing"),
+        ("", "expected a mapping of sections, found an empty file"),
+        ("- 1", "expected a mapping of sections, found list"),
+        ("symbols: [A\nx: 1", "line 2, column 2: expected valid YAML"),
+        ("symbols: [A]\nsymbols: [B]", "line 2, column 1: expected valid YAML: key 'symbols' app"),
+    ],
+)
+def test_config_with_one_problem_says_what_and_where(
+    tmp_path: Path, text: str, problem: str
+) -> None:
+    found = problems_of(tmp_path, text)
+    assert len(found) == 1
+    assert found[0].startswith(problem)
+
+
+def test_config_of_a_missing_file_names_it(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"nowhere\.yaml: expected a readable UTF-8 file"):
+        load_config(tmp_path / "nowhere.yaml")
+
+
+def test_settings_override_the_file_and_are_validated_like_it(tmp_path: Path) -> None:
+    config = load_config(
+        write(tmp_path, "symbols: [A]\ndetector: {enter: 9.0}"),
+        ["detector.enter=7.5", "board.serve=false", "symbols=[B, C]"],
+    )
+    assert (config.detector.enter, config.board.serve, config.symbols) == (7.5, False, ("B", "C"))
+    assert problems_of(
+        tmp_path, "symbols: [A]", ["detector.enter=x", "nonsense", "symbols.0=B"]
+    ) == [
+        "--set: expected dotted.path=value, found 'nonsense'",
+        "--set symbols.0: expected a section at symbols, found ['A']",
+        "detector.enter: Input should be a valid number, found 'x'",
+    ]
+
+
+def test_overrides_fill_up_from_the_main_detector(tmp_path: Path) -> None:
+    config = load_config(
+        write(
+            tmp_path,
+            "symbols: [A, B]\n"
+            "detector: {window: 60, severity: {major: 9.0}}\n"
+            "overrides: {B: {detector: {enter: 7.0, severity: {critical: 20.0}}}}",
+        )
+    )
+    assert config.detector_of("A").enter == 6.0
+    other = config.detector_of("B")
+    assert (other.enter, other.window) == (7.0, 60)
+    assert (other.severity.major, other.severity.critical) == (9.0, 20.0)
+
+
+def test_overrides_report_a_problem_of_the_main_detector_once(tmp_path: Path) -> None:
+    text = "symbols: [A]\ndetector: {windw: 9}\noverrides: {A: {detector: {entr: 7.0}}}"
+    assert problems_of(tmp_path, text) == [
+        "detector.windw: unknown key",
+        "overrides.A.detector.entr: unknown key",
+    ]
+
+
+def test_warm_up_covers_the_longest_window_and_the_samples_a_score_needs(tmp_path: Path) -> None:
+    hour = load_config(write(tmp_path, "symbols: [A]"))
+    assert hour.warm_up_us == 3_601_000_000
+    long = load_config(write(tmp_path, "symbols: [A]\ndetector: {window: 5000}"))
+    assert long.warm_up_us == 5_003_000_000
+
+
+def test_config_error_survives_pickling() -> None:
+    import pickle  # noqa: PLC0415 - what Ray does with it
+
+    error = pickle.loads(pickle.dumps(ConfigError("a.yaml", ["x: bad", "y: bad"])))  # noqa: S301
+    assert str(error) == "a.yaml: x: bad\na.yaml: y: bad"
