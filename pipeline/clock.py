@@ -1,0 +1,59 @@
+"""The venue's clock, as seen from here: it may run at any speed, as a replay does."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from itertools import pairwise
+
+
+@dataclass(frozen=True, slots=True)
+class _Reading:
+    local_us: float  # middle of the round trip
+    venue_us: int
+
+
+class VenueClock:
+    """An estimate from a few recent readings of the venue's time.
+
+    It starts to run with the second reading. The speed is the slowest of those seen between
+    neighbouring readings, so that the estimate falls behind rather than runs ahead.
+    """
+
+    def __init__(self) -> None:
+        self._readings: deque[_Reading] = deque(maxlen=4)
+
+    def read(self, venue_us: int, sent_us: int, received_us: int) -> None:
+        """Take a reading: the venue's time, and the local monotonic clock around the request."""
+        self._readings.append(_Reading((sent_us + received_us) / 2, venue_us))
+
+    @property
+    def speed(self) -> float | None:
+        """Venue seconds per local second; null before the second reading."""
+        if len(self._readings) < 2:
+            return None
+        return min(
+            (new.venue_us - old.venue_us) / (new.local_us - old.local_us)
+            for old, new in pairwise(self._readings)
+        )
+
+    def now_us(self, local_us: int) -> int | None:
+        """Return the venue's time at a local monotonic time; null before the second reading."""
+        speed = self.speed
+        if speed is None:
+            return None
+        newest = self._readings[-1]
+        return int(newest.venue_us + speed * (local_us - newest.local_us))
+
+    def settled_us(self, local_us: int, allowance_us: int) -> int | None:
+        """Return the venue time up to which everything sent has surely arrived.
+
+        Args:
+            local_us: The local monotonic clock.
+            allowance_us: How long a message may be under way, on the local clock.
+        """
+        now_us = self.now_us(local_us)
+        speed = self.speed
+        if now_us is None or speed is None:
+            return None
+        return int(now_us - allowance_us * max(speed, 1.0))

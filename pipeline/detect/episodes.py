@@ -1,0 +1,209 @@
+"""Scores -> episodes: one alert from the first high score until the score has stayed low."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from pipeline.schema import ALERTS
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from numpy.typing import NDArray
+
+    from pipeline.config import DetectorConfig, SeverityConfig
+    from pipeline.detect.protocol import Scores
+
+
+@dataclass(frozen=True, slots=True)
+class Episode:
+    """One stretch of unusual returns. Times are the ends of the samples' grid steps."""
+
+    symbol: str
+    severity: str
+    start_us: int
+    end_us: int | None  # null while open
+    peak_us: int
+    peak_score: float
+    base_close: float  # before the return that started it
+    move_bp: float  # from there to the peak
+    direction: int
+    horizon_us: int
+    samples: int
+    window_start_us: int
+    window_end_us: int
+    revision: int
+
+
+@dataclass(slots=True)
+class _Watch:
+    """Where one symbol stands."""
+
+    episode: Episode | None = None
+    calm_since_us: int | None = None
+    quiet_until_us: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ScoredRows:
+    """What episodes are made of, row by row."""
+
+    symbol_index: NDArray[np.int32]
+    end_us: NDArray[np.int64]  # of the grid step
+    close: NDArray[np.float64]
+    log_return: NDArray[np.float64]
+    scores: Scores
+
+
+class Episodes:
+    """The episodes of a shard: enter, escalate, hold, end, cool down.
+
+    An episode starts at a score of `enter` with a tested return of `min_move_bp`, outside a
+    cool-down; its severity only rises; it ends once the score was below `exit` for `hold`. A sample
+    without a score is neither high nor low: it keeps an episode open and starts none.
+    """
+
+    def __init__(
+        self, symbols: Sequence[str], configs: Sequence[DetectorConfig], *, every_us: int
+    ) -> None:
+        self._symbols = symbols
+        self._configs = configs
+        self._every_us = every_us
+        self._enter = np.array([config.enter for config in configs])
+        self._watches = [_Watch() for _ in symbols]
+        self.started = np.zeros(len(symbols), dtype=np.int64)
+
+    def push(self, rows: ScoredRows) -> list[Episode]:
+        """Advance by rows in time order for each symbol; return what started, rose or ended.
+
+        An episode that changes more than once in one push is returned in its last state.
+        """
+        high = rows.scores.score >= self._enter[rows.symbol_index]
+        open_now = np.array([watch.episode is not None for watch in self._watches])
+        active = np.unique(rows.symbol_index[high | open_now[rows.symbol_index]])
+        changed: dict[tuple[str, int], Episode] = {}
+        for index in active:
+            mine = np.flatnonzero(rows.symbol_index == index)
+            for episode in self._walk(int(index), mine, high[mine], rows):
+                changed[episode.symbol, episode.start_us] = episode
+        return list(changed.values())
+
+    def _walk(
+        self, index: int, mine: NDArray[np.intp], high: NDArray[np.bool_], rows: ScoredRows
+    ) -> Iterator[Episode]:
+        """Visit the rows that can change anything: all while an episode is open, else the high."""
+        watch = self._watches[index]
+        at = 0
+        while at < len(mine):
+            if watch.episode is None:
+                ahead = np.flatnonzero(high[at:])
+                if not len(ahead):
+                    return
+                at += int(ahead[0])
+                change = self._start(index, int(mine[at]), rows)
+            else:
+                change = self._continue(index, int(mine[at]), rows)
+            if change is not None:
+                yield change
+            at += 1
+
+    def _start(self, index: int, row: int, rows: ScoredRows) -> Episode | None:
+        watch, config, scores = self._watches[index], self._configs[index], rows.scores
+        now_us = int(rows.end_us[row])
+        cooling = watch.quiet_until_us is not None and now_us < watch.quiet_until_us
+        if cooling or abs(scores.move_bp[row]) < config.min_move_bp:
+            return None
+        horizon_us = int(scores.horizon_steps[row]) * self._every_us
+        window_end_us = now_us - horizon_us
+        score = float(scores.score[row])
+        watch.episode = Episode(
+            symbol=self._symbols[index],
+            severity=severity_of(score, config.severity),
+            start_us=now_us,
+            end_us=None,
+            peak_us=now_us,
+            peak_score=score,
+            base_close=float(rows.close[row] / np.exp(scores.move_bp[row] / 1e4)),
+            move_bp=float(scores.move_bp[row]),
+            direction=int(scores.direction[row]),
+            horizon_us=horizon_us,
+            samples=int(scores.samples[row]),
+            window_start_us=window_end_us - int(scores.window_steps[row]) * self._every_us,
+            window_end_us=window_end_us,
+            revision=0,
+        )
+        watch.calm_since_us = None
+        self.started[index] += 1
+        return watch.episode
+
+    def _continue(self, index: int, row: int, rows: ScoredRows) -> Episode | None:
+        watch, config = self._watches[index], self._configs[index]
+        episode, score = watch.episode, float(rows.scores.score[row])
+        assert episode is not None  # noqa: S101 - `_walk` comes here only while one is open
+        now_us = int(rows.end_us[row])
+        if score > episode.peak_score:
+            watch.episode = self._rise(episode, row, rows, config.severity)
+        if score < config.exit:
+            watch.calm_since_us = now_us if watch.calm_since_us is None else watch.calm_since_us
+            if now_us - watch.calm_since_us >= config.hold:
+                watch.episode, watch.calm_since_us = None, None
+                watch.quiet_until_us = now_us + config.cool_down
+                return replace(episode, end_us=now_us, revision=episode.revision + 1)
+        elif score >= config.exit:
+            watch.calm_since_us = None
+        return watch.episode if watch.episode is not episode else None
+
+    def _rise(
+        self, episode: Episode, row: int, rows: ScoredRows, severity: SeverityConfig
+    ) -> Episode:
+        score = float(rows.scores.score[row])
+        return replace(
+            episode,
+            severity=severity_of(score, severity),
+            peak_us=int(rows.end_us[row]),
+            peak_score=score,
+            move_bp=float(np.log(rows.close[row] / episode.base_close) * 1e4),
+            direction=int(rows.scores.direction[row]),
+            revision=episode.revision + 1,
+        )
+
+
+def severity_of(score: float, severity: SeverityConfig) -> str:
+    """Return the highest name whose score is reached; `minor` is the lowest."""
+    if score >= severity.critical:
+        return "critical"
+    return "major" if score >= severity.major else "minor"
+
+
+def alerts_frame(episodes: Sequence[Episode], detector: str) -> pl.DataFrame:
+    """Return episodes as ALERTS rows; an id names symbol, detector and start."""
+    rows = [
+        {
+            "alert_id": f"{episode.symbol}-{detector}-{episode.start_us}",
+            "symbol": episode.symbol,
+            "detector": detector,
+            "kind": "return",
+            "severity": episode.severity,
+            "scope": "idiosyncratic",
+            "status": "open" if episode.end_us is None else "closed",
+            "start_time": episode.start_us,
+            "end_time": episode.end_us,
+            "peak_time": episode.peak_us,
+            "peak_score": episode.peak_score,
+            "move_bp": episode.move_bp,
+            "direction": episode.direction,
+            "horizon_s": episode.horizon_us / 1e6,
+            "samples": episode.samples,
+            "window_start": episode.window_start_us,
+            "window_end": episode.window_end_us,
+            "revision": episode.revision,
+        }
+        for episode in episodes
+    ]
+    times = ["start_time", "end_time", "peak_time", "window_start", "window_end"]
+    raw = pl.Schema([(name, pl.Int64 if name in times else kind) for name, kind in ALERTS.items()])
+    return pl.DataFrame(rows, schema=raw, orient="row").cast(ALERTS)

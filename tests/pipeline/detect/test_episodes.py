@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from pipeline.config import DetectorConfig
+from pipeline.detect.episodes import Episode, Episodes, ScoredRows, alerts_frame, severity_of
+from pipeline.detect.protocol import Scores
+from pipeline.schema import ALERTS
+
+S = 1_000_000
+
+CONFIG = DetectorConfig(enter=6.0, exit=3.0, hold="3s", cool_down="5s", min_move_bp=5.0)
+
+
+def rows(*scores: float, start_s: int = 100, move_bp: float = 20.0, symbol: int = 0) -> ScoredRows:
+    """One row a second; every move is `move_bp` up from a close of 100."""
+    count = len(scores)
+    close = np.full(count, 100.0 * np.exp(move_bp / 1e4))
+    return ScoredRows(
+        symbol_index=np.full(count, symbol, dtype=np.int32),
+        end_us=(start_s + np.arange(count)) * S,
+        close=close,
+        log_return=np.full(count, move_bp / 1e4),
+        scores=Scores(
+            score=np.array(scores),
+            direction=np.full(count, np.sign(move_bp), dtype=np.int8),
+            move_bp=np.full(count, move_bp),
+            horizon_steps=np.full(count, 1),
+            samples=np.full(count, 120),
+            window_steps=np.full(count, 120),
+        ),
+    )
+
+
+def episodes(symbols: int = 1) -> Episodes:
+    return Episodes([f"S{at}" for at in range(symbols)], [CONFIG] * symbols, every_us=S)
+
+
+def summary(episode: Episode) -> tuple[int, int | None, float, str, int]:
+    end_s = None if episode.end_us is None else episode.end_us // S
+    return episode.start_us // S, end_s, episode.peak_score, episode.severity, episode.revision
+
+
+def test_episode_starts_at_enter_and_tells_what_judged_it() -> None:
+    (episode,) = episodes().push(rows(5.9, 6.0))
+    assert episode == Episode(
+        symbol="S0",
+        severity="minor",
+        start_us=101 * S,
+        end_us=None,
+        peak_us=101 * S,
+        peak_score=6.0,
+        base_close=pytest.approx(100.0),
+        move_bp=20.0,
+        direction=1,
+        horizon_us=S,
+        samples=120,
+        window_start_us=-20 * S,
+        window_end_us=100 * S,
+        revision=0,
+    )
+
+
+def test_episode_rises_with_its_peak_and_its_severity_never_falls() -> None:
+    watch = episodes()
+    watch.push(rows(6.0))
+    (risen,) = watch.push(rows(9.0, 7.0, start_s=101))
+    assert summary(risen) == (100, None, 9.0, "major", 1)
+    assert watch.push(rows(8.0, 3.1, start_s=103)) == []
+    (higher,) = watch.push(rows(12.0, start_s=105))
+    assert summary(higher) == (100, None, 12.0, "critical", 2)
+
+
+def test_episode_ends_once_the_score_stayed_below_exit_for_the_hold() -> None:
+    watch = episodes()
+    watch.push(rows(6.0, 2.0, 2.0, 2.0))
+    (ended,) = watch.push(rows(2.0, start_s=104))
+    assert summary(ended) == (100, 104, 6.0, "minor", 1)
+
+
+def test_episode_whose_score_comes_back_within_the_hold_goes_on() -> None:
+    watch = episodes()
+    watch.push(rows(6.0, 2.0, 2.0, 4.0, 2.0, 2.0, 2.0))
+    (ended,) = watch.push(rows(2.0, start_s=107))
+    assert summary(ended) == (100, 107, 6.0, "minor", 1)
+
+
+def test_episode_keeps_open_over_samples_without_a_score() -> None:
+    watch = episodes()
+    watch.push(rows(6.0, *[float("nan")] * 20))
+    assert watch.push(rows(2.0, 2.0, 2.0, start_s=121)) == []
+    assert [summary(e)[1] for e in watch.push(rows(2.0, start_s=124))] == [124]
+
+
+def test_no_episode_starts_in_a_cool_down() -> None:
+    watch = episodes()
+    watch.push(rows(6.0, 2.0, 2.0, 2.0, 2.0))  # ends at 104
+    assert watch.push(rows(20.0, 20.0, 20.0, 20.0, start_s=105)) == []
+    assert [summary(e)[0] for e in watch.push(rows(6.0, start_s=109))] == [109]
+
+
+def test_no_episode_starts_with_a_move_below_the_minimum() -> None:
+    watch = episodes()
+    assert watch.push(rows(50.0, move_bp=4.9)) == []
+    assert len(watch.push(rows(6.0, move_bp=-5.1, start_s=101))) == 1
+
+
+def test_episode_that_starts_and_ends_in_one_push_is_told_once() -> None:
+    (only,) = episodes().push(rows(6.0, 7.0, 2.0, 2.0, 2.0, 2.0))
+    assert summary(only) == (100, 105, 7.0, "minor", 2)
+
+
+def test_episodes_of_two_symbols_do_not_touch() -> None:
+    watch = episodes(2)
+    watch.push(rows(6.0, symbol=1))
+    assert watch.push(rows(4.0, start_s=101)) == []
+    assert watch.started.tolist() == [0, 1]
+
+
+def test_severity_of_a_score_is_the_highest_name_reached() -> None:
+    scores = (6.0, 7.99, 8.0, 11.99, 12.0, 99.0)
+    assert [severity_of(score, CONFIG.severity) for score in scores] == [
+        "minor", "minor", "major", "major", "critical", "critical",
+    ]  # fmt: skip
+
+
+def test_alerts_frame_names_symbol_detector_and_start() -> None:
+    frame = alerts_frame(episodes().push(rows(6.0)), "zscore")
+    assert frame.schema == ALERTS
+    row = frame.row(0, named=True)
+    assert row["alert_id"] == "S0-zscore-100000000"
+    assert (row["status"], row["end_time"], row["kind"]) == ("open", None, "return")
+    assert row["window_end"].timestamp() == 99
+    assert row["horizon_s"] == 1.0
+
+
+def test_alerts_frame_of_nothing_has_the_schema() -> None:
+    assert alerts_frame([], "zscore").schema == ALERTS

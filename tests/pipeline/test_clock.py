@@ -1,0 +1,45 @@
+from __future__ import annotations
+
+from pipeline.clock import VenueClock
+
+
+def test_clock_before_the_second_reading_is_unknown() -> None:
+    clock = VenueClock()
+    assert (clock.speed, clock.now_us(0), clock.settled_us(0, 0)) == (None, None, None)
+    clock.read(1_000, 10, 20)
+    assert (clock.speed, clock.now_us(15), clock.settled_us(15, 0)) == (None, None, None)
+
+
+def test_clock_at_the_speed_of_time_runs_from_the_middle_of_the_newest_round_trip() -> None:
+    clock = VenueClock()
+    clock.read(5_000_000, 0, 100)
+    clock.read(6_000_000, 1_000_000, 1_000_100)
+    assert clock.speed == 1.0
+    assert clock.now_us(1_000_050) == 6_000_000
+    assert clock.now_us(3_000_050) == 8_000_000
+    assert clock.settled_us(3_000_050, 500_000) == 7_500_000
+
+
+def test_clock_of_a_fast_replay_scales_time_and_allowance() -> None:
+    clock = VenueClock()
+    clock.read(0, 0, 0)
+    clock.read(100_000_000, 1_000_000, 1_000_000)
+    assert clock.now_us(1_500_000) == 150_000_000
+    assert clock.settled_us(1_500_000, 250_000) == 125_000_000
+
+
+def test_clock_of_a_slow_replay_keeps_the_whole_allowance() -> None:
+    clock = VenueClock()
+    clock.read(0, 0, 0)
+    clock.read(500_000, 1_000_000, 1_000_000)
+    assert clock.settled_us(1_000_000, 200_000) == 300_000
+
+
+def test_clock_that_speeds_up_is_taken_at_the_slowest_recent_pace() -> None:
+    clock = VenueClock()
+    for local_us, venue_us in ((0, 0), (1_000_000, 0), (2_000_000, 50_000_000)):
+        clock.read(venue_us, local_us, local_us)
+    assert clock.now_us(3_000_000) == 50_000_000
+    for local_us in (3_000_000, 4_000_000, 5_000_000):
+        clock.read(50_000_000 * (local_us // 1_000_000 - 1), local_us, local_us)
+    assert clock.speed == 50.0

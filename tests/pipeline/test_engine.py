@@ -1,0 +1,158 @@
+from __future__ import annotations
+
+import numpy as np
+import polars as pl
+import pytest
+
+from pipeline.config import Config
+from pipeline.engine import ShardEngine
+from pipeline.schema import ALERTS, BARS, FEATURES_HEAD, FEATURES_TAIL, HEALTH
+from tests.pipeline.test_grid import bars
+from tests.pipeline.trades import START_US, trades_frame
+
+S = 1_000_000
+
+
+def config(**sections: object) -> Config:
+    return Config.model_validate({"symbols": ["AUSDT", "BUSDT"], **sections})
+
+
+def engine(**sections: object) -> ShardEngine:
+    made = config(**sections)
+    return ShardEngine(made.symbols, made)
+
+
+def noisy(count: int, *, symbol: str = "AUSDT", first_id: int = 1, jump_at: int | None = None):  # noqa: ANN201
+    """One trade a second, half-way through it, with small returns and perhaps one large."""
+    random = np.random.default_rng(11)
+    returns = random.normal(0, 1e-4, count)
+    if jump_at is not None:
+        returns[jump_at] = 0.01
+    price = 100 * np.exp(np.cumsum(returns))
+    return trades_frame(
+        (symbol, first_id + at, at + 0.5, float(price[at]), 1.0) for at in range(count)
+    )
+
+
+def test_step_publishes_frames_of_the_documented_schemas() -> None:
+    result = engine().step(noisy(10))
+    assert result.bars.schema == BARS
+    assert result.alerts.schema == ALERTS
+    names = ["realized_vol_1m", "realized_vol_5m", "realized_vol_1h", "ewma_vol_1m"]
+    features = pl.Schema({**FEATURES_HEAD, **dict.fromkeys(names, pl.Float64()), **FEATURES_TAIL})
+    assert result.features.schema == features
+    assert result.features["open_time"].equals(result.bars["open_time"])
+    assert engine().health(venue_us=None).schema == HEALTH
+
+
+def test_step_of_nothing_publishes_nothing() -> None:
+    result = engine().step(trades_frame([]))
+    assert (result.bars.height, result.features.height, result.alerts.height) == (0, 0, 0)
+
+
+def test_step_with_a_jump_after_a_full_window_opens_one_episode() -> None:
+    shard = engine(detector={"window": 60})
+    result = shard.step(noisy(200, jump_at=150))
+    alert = result.alerts.row(0, named=True)
+    assert result.alerts.height == 1
+    assert (alert["symbol"], alert["severity"], alert["direction"]) == ("AUSDT", "critical", 1)
+    assert alert["status"] == "closed"
+    assert alert["start_time"].timestamp() * S == START_US + 151 * S
+    assert alert["move_bp"] == pytest.approx(100, abs=5)
+    assert shard.health(venue_us=None)["alerts"].to_list() == [1, 0]
+
+
+def test_step_behind_a_hole_holds_the_symbol_and_no_other() -> None:
+    shard = engine()
+    one = noisy(20)
+    result = shard.step(pl.concat([one.filter(pl.col("trade_id") != 5), noisy(20, symbol="BUSDT")]))
+    last = result.bars.group_by("symbol").agg(pl.col("last_id").max()).sort("symbol")
+    assert last.rows() == [("AUSDT", 3), ("BUSDT", 19)]
+    assert shard.holes() == {"AUSDT": [(5, 5)]}
+    assert shard.last_ids() == {"AUSDT": 20, "BUSDT": 20}
+
+
+def test_step_behind_a_hole_does_not_let_the_clock_close_bars() -> None:
+    shard = engine()
+    shard.step(noisy(20).filter(pl.col("trade_id") != 5))
+    late = shard.step(trades_frame([]), clock_us=START_US + 60 * S)
+    assert late.bars.height == 0
+
+
+def test_step_with_the_hole_backfilled_gives_what_an_undisturbed_one_gives() -> None:
+    whole = engine().step(noisy(30)).bars
+    shard = engine()
+    first = shard.step(noisy(30).filter(~pl.col("trade_id").is_between(5, 9)))
+    healed = shard.step(trades_frame([]), backfilled=noisy(30).filter(pl.col("trade_id") < 12))
+    assert pl.concat([first.bars, healed.bars]).equals(whole)
+    row = shard.health(venue_us=None).row(0, named=True)
+    assert (row["live"], row["backfilled"], row["pending"], row["lost"]) == (25, 5, 0, 0)
+    assert row["duplicates"] == 6
+
+
+def test_step_that_starts_a_symbol_counts_from_its_first_fetched_trade() -> None:
+    shard = engine()
+    shard.step(noisy(30).slice(10), backfilled=noisy(12))
+    row = shard.health(venue_us=None).row(0, named=True)
+    assert (row["first_id"], row["backfilled"], row["live"], row["duplicates"]) == (1, 12, 18, 2)
+
+
+def test_give_up_publishes_incomplete_bars_and_no_score_judges_by_them() -> None:
+    shard = engine(detector={"window": 20})
+    shard.step(noisy(60).filter(pl.col("trade_id") != 30))
+    shard.give_up("AUSDT")
+    result = shard.step(trades_frame([]))
+    incomplete = result.bars.filter(~pl.col("complete"))
+    assert incomplete["last_id"].to_list() == [29, None, 31]
+    scored = result.features.filter(pl.col("score").is_not_null())["open_time"]
+    # Three incomplete bars and the 20 samples of a window after them.
+    assert scored.to_physical().min() == START_US + (30 + 21) * S
+    row = shard.health(venue_us=None).row(0, named=True)
+    assert (row["lost"], row["incomplete_bars"]) == (1, 3)
+    assert row["coverage_frac"] == pytest.approx(59 / 60)
+
+
+def test_anchor_with_history_warms_every_window_at_once() -> None:
+    made = config(features=["realized_vol_1m"], detector={"window": 30})
+    cold, warm = ShardEngine(made.symbols, made), ShardEngine(made.symbols, made)
+    trades = noisy(200)
+    whole = cold.step(trades)
+    known = whole.bars.filter(pl.col("open_time").to_physical() < START_US + 150 * S)
+    told = warm.anchor("AUSDT", START_US + 150 * S, known)
+    rest = warm.step(trades.filter(pl.col("trade_id") > 150))
+    assert pl.concat([told.bars, rest.bars]).equals(whole.bars)
+    assert pl.concat([told.features, rest.features]).equals(whole.features)
+
+
+def test_anchor_without_history_starts_at_its_step() -> None:
+    shard = engine()
+    assert shard.anchor("AUSDT", START_US, BARS.to_frame()).bars.height == 0
+    result = shard.step(noisy(3))
+    assert result.bars["open_time"].to_physical().to_list() == [START_US, START_US + S]
+
+
+def test_anchor_closes_a_hole_in_the_history_with_empty_steps() -> None:
+    shard = engine()
+    history = bars((1_700_000_000, 5.0, 1), (1_700_000_004, 6.0, 1))
+    told = shard.anchor("AUSDT", 1_700_000_005 * S, history)
+    assert told.bars["trades"].to_list() == [1, 0, 0, 0, 1]
+    assert shard.health(venue_us=None)["last_price"][0] == 6.0
+
+
+def test_health_tells_age_lag_and_rejections() -> None:
+    shard = engine()
+    shard.step(noisy(3))
+    shard.reject(pl.DataFrame({"symbol": ["AUSDT", "AUSDT", "ZUSDT", None]}))
+    row = shard.health(venue_us=START_US + 5 * S, skew_us=10_000, reconnects=2).row(0, named=True)
+    assert (row["last_trade_age_s"], row["rejected"], row["reconnects"]) == (2.5, 2, 2)
+    assert row["lag_ms"] == 50.0  # received 40 ms after the event by a clock that is 10 ms behind
+    assert (row["first_id"], row["last_id"], row["bars"], row["late"]) == (1, 3, 2, 0)
+
+
+def test_step_counts_late_trades() -> None:
+    shard = engine()
+    trades = trades_frame(
+        [("AUSDT", 1, 0.5, 1.0, 1.0), ("AUSDT", 2, 5.0, 1.0, 1.0), ("AUSDT", 3, 2.0, 9.0, 1.0)]
+    )
+    shard.step(trades)
+    assert shard.health(venue_us=None)["late"][0] == 1

@@ -1,0 +1,129 @@
+"""However trades arrive, the engine says the same, to the last bit."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import polars as pl
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from pipeline.config import Config
+from pipeline.engine import ShardEngine, StepResult
+from pipeline.schema import TRADES
+from tests.pipeline.trades import START_US, trades_frame
+
+SYMBOLS = ["AUSDT", "BUSDT", "CUSDT"]
+CONFIG = Config.model_validate(
+    {
+        "symbols": SYMBOLS,
+        "features": ["realized_vol_10s", "realized_vol_30s", "ewma_vol_10s"],
+        "detector": {"window": 20, "enter": 3.0, "exit": 1.0, "min_move_bp": 0.0, "hold": "3s",
+                     "cool_down": "5s", "severity": {"minor": 3.0, "major": 4.0, "critical": 5.0}},
+    }
+)  # fmt: skip
+END_US = START_US + 130 * 1_000_000
+NONE = TRADES.to_frame()
+
+
+def market(seed: int) -> pl.DataFrame:
+    """Three symbols, two minutes, heavy tails, in order of time."""
+    random = np.random.default_rng(seed)
+    rows = []
+    for symbol in SYMBOLS:
+        count = int(random.integers(60, 200))
+        seconds = np.sort(random.uniform(0, 120, count))
+        price = 100 * np.exp(np.cumsum(random.standard_t(3, count) * 2e-4))
+        quantity = random.integers(1, 10**10, count) / 1e8
+        rows += [
+            (symbol, 1000 + at, float(seconds[at]), float(price[at]), float(quantity[at]))
+            for at in range(count)
+        ]
+    return trades_frame(rows).sort("event_time", maintain_order=True)
+
+
+def told(results: list[StepResult]) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
+    """Bars and features by symbol and time, and every alert in its last state."""
+    bars = pl.concat([result.bars for result in results]).sort("symbol", "open_time")
+    features = pl.concat([result.features for result in results]).sort("symbol", "open_time")
+    alerts = pl.concat([result.alerts for result in results]).sort("alert_id", "revision")
+    return bars, features, alerts.unique("alert_id", keep="last").sort("alert_id")
+
+
+def same(one: list[StepResult], other: list[StepResult]) -> None:
+    for left, right in zip(told(one), told(other), strict=True):
+        assert left.equals(right, null_equal=True)
+
+
+def undisturbed(trades: pl.DataFrame) -> list[StepResult]:
+    engine = ShardEngine(SYMBOLS, CONFIG)
+    return [engine.step(trades), engine.step(NONE, clock_us=END_US)]
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6), data=st.data())
+def test_engine_of_any_chunking_says_the_same(seed: int, data: st.DataObject) -> None:
+    trades = market(seed)
+    cuts = sorted(data.draw(st.lists(st.integers(0, trades.height), max_size=8)))
+    engine = ShardEngine(SYMBOLS, CONFIG)
+    edges = [0, *cuts, trades.height]
+    parts = [
+        engine.step(trades.slice(start, end - start))
+        for start, end in itertools.pairwise(edges)
+    ]
+    same([*parts, engine.step(NONE, clock_us=END_US)], undisturbed(trades))
+
+
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10**6), order=st.permutations(SYMBOLS), split=st.integers(1, 2))
+def test_engine_of_any_shard_split_says_the_same(seed: int, order: list[str], split: int) -> None:
+    trades = market(seed)
+    results = []
+    for symbols in (order[:split], order[split:]):
+        engine = ShardEngine(symbols, CONFIG)
+        mine = trades.filter(pl.col("symbol").is_in(symbols))
+        results += [engine.step(mine), engine.step(NONE, clock_us=END_US)]
+    same(results, undisturbed(trades))
+
+
+@settings(max_examples=25, deadline=None)
+@given(seed=st.integers(0, 10**6), data=st.data())
+def test_engine_after_any_drop_repeat_and_backfill_says_the_same(
+    seed: int, data: st.DataObject
+) -> None:
+    trades = market(seed)
+    random = np.random.default_rng(data.draw(st.integers(0, 10**6)))
+    # A symbol's first trade is never missed: before it there is nothing to miss.
+    first = pl.col("trade_id") == 1000
+    dropped = pl.Series(random.random(trades.height) < 0.1)
+    arrived = trades.filter(first | ~dropped)
+    arrived = pl.concat([arrived, arrived.sample(5, seed=seed)])  # repeats, much later
+    engine = ShardEngine(SYMBOLS, CONFIG)
+    results = []
+    for part in arrived.iter_slices(max(1, arrived.height // 4)):
+        results.append(engine.step(part))
+        missing = [
+            trades.filter((pl.col("symbol") == symbol) & pl.col("trade_id").is_between(*hole))
+            for symbol, holes in engine.holes().items()
+            for hole in holes
+        ]
+        if missing and random.random() < 0.7:
+            results.append(engine.step(NONE, backfilled=pl.concat(missing)))
+    for symbol in SYMBOLS:
+        # The tail: what the newest id over REST shows after the last live trade.
+        mine = trades.filter(pl.col("symbol") == symbol)
+        results.append(engine.step(NONE, backfilled=mine))
+    results.append(engine.step(NONE, clock_us=END_US))
+    same(results, undisturbed(trades))
+    health = engine.health(venue_us=None)
+    assert health["pending"].to_list() == [0, 0, 0]
+    assert health["lost"].to_list() == [0, 0, 0]
+    ids = (health["last_id"] - health["first_id"] + 1).to_list()
+    assert (health["live"] + health["backfilled"]).to_list() == ids
+
+
+def test_market_of_these_properties_does_raise_alerts() -> None:
+    _, features, alerts = told(undisturbed(market(1)))
+    assert features["score"].is_not_null().sum() > 200
+    assert alerts.height > 3
