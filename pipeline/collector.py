@@ -1,0 +1,147 @@
+"""What the coordinator knows: frames applied once, histories, the newest health, the alert log."""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from pipeline.board import SAMPLES, BoardPlan, BoardSnapshot
+from pipeline.delivery import Inbox, from_ipc
+from pipeline.durations import SECOND
+from pipeline.history import History
+from pipeline.report import run_report
+from pipeline.schema import ALERTS, BARS, HEALTH
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pipeline.delivery import Envelope, Payload
+
+#: However long and wide a history is asked for, it holds no more rows than this.
+MAX_HISTORY_ROWS = 2_000_000
+
+#: The alert log keeps so many; then the oldest leaves.
+MAX_ALERTS = 1_000
+
+#: The rate of trades is taken over so long.
+_RATE_US = 5 * SECOND
+
+
+@dataclass(frozen=True, slots=True)
+class _Logged:
+    version: int
+    row: dict[str, Any]
+
+
+class Collector:
+    """The state of one coordinator, from start to restart.
+
+    Args:
+        plan: What the board is told once.
+        incarnation: A name no other coordinator of this pipeline had.
+        started_us: The coordinator's clock.
+    """
+
+    def __init__(self, plan: BoardPlan, incarnation: str, started_us: int) -> None:
+        self._plan = plan
+        self._incarnation = incarnation
+        self._started_us = started_us
+        self._inbox = Inbox()
+        self._version = 0
+        rows = min(MAX_HISTORY_ROWS, len(plan.symbols) * (plan.history_us // plan.every_us + 1))
+        self._bars = History(BARS, rows)
+        self._samples = History(SAMPLES, rows)
+        self._alerts: dict[str, _Logged] = {}
+        self._health: dict[str, dict[str, Any]] = {}
+        self._connected: dict[str, bool] = {}
+        self._reconnects: dict[str, int] = {}
+        self._venue_us: int | None = None
+        self._live: deque[tuple[int, int]] = deque()  # when, trades so far
+        self._restarts = 0
+
+    def apply(self, envelope: Envelope, now_us: int) -> int:
+        """Apply a frame unless it was applied before; return the producer's watermark."""
+        if self._inbox.accepts(envelope):
+            self._version += 1
+            self._reconnects[envelope.shard] = envelope.payload.reconnects
+            self._apply(envelope.payload, now_us)
+        return self._inbox.watermark(envelope.shard)
+
+    def note_restarts(self, restarts: int) -> None:
+        """Take how many actors were restarted since the start."""
+        self._restarts = restarts
+
+    def snapshot(self, since: int, now_us: int) -> BoardSnapshot:
+        """Return what changed after a version."""
+        alerts = [logged.row for logged in self._alerts.values() if logged.version > since]
+        return BoardSnapshot(
+            incarnation=self._incarnation,
+            version=self._version,
+            taken_us=now_us,
+            venue_us=self._venue_us,
+            plan=self._plan,
+            samples=self._samples.since(since),
+            alerts=pl.DataFrame(alerts, schema=ALERTS, orient="row"),
+            health=self.health(),
+            connected=dict(self._connected),
+            trades_per_s=self._trades_per_s(now_us),
+            restarts=self._restarts,
+        )
+
+    def bars(self, since: int = 0) -> pl.DataFrame:
+        """Return the BARS applied after a version, as far back as the history reaches."""
+        return self._bars.since(since)
+
+    def alerts(self) -> pl.DataFrame:
+        """Return the alert log as ALERTS, oldest first."""
+        rows = [logged.row for logged in self._alerts.values()]
+        return pl.DataFrame(rows, schema=ALERTS, orient="row")
+
+    def health(self) -> pl.DataFrame:
+        """Return the newest HEALTH row of every symbol that has reported, in the plan's order."""
+        rows = [self._health[symbol] for symbol in self._plan.symbols if symbol in self._health]
+        return pl.DataFrame(rows, schema=HEALTH, orient="row")
+
+    def report(self, now_us: int, restarts: Mapping[str, int]) -> dict[str, Any]:
+        """Return the run report so far."""
+        seconds = (now_us - self._started_us) / SECOND
+        reconnects = sum(self._reconnects.values())
+        return run_report(self._plan.venue, seconds, self.health(), reconnects, restarts)
+
+    def _apply(self, payload: Payload, now_us: int) -> None:
+        bars, features = from_ipc(payload.bars), from_ipc(payload.features)
+        self._bars.append(self._version, bars)
+        self._samples.append(self._version, self._as_samples(bars, features))
+        for row in from_ipc(payload.alerts).iter_rows(named=True):
+            self._alerts[row["alert_id"]] = _Logged(self._version, row)
+            if len(self._alerts) > MAX_ALERTS:
+                del self._alerts[next(iter(self._alerts))]
+        for row in from_ipc(payload.health).iter_rows(named=True):
+            self._health[row["symbol"]] = row
+            self._connected[row["symbol"]] = payload.connected
+        if payload.venue_us is not None:
+            self._venue_us = max(payload.venue_us, self._venue_us or payload.venue_us)
+        self._live.append((now_us, sum(row["live"] for row in self._health.values())))
+        while now_us - self._live[0][0] > _RATE_US and len(self._live) > 1:
+            self._live.popleft()
+
+    def _as_samples(self, bars: pl.DataFrame, features: pl.DataFrame) -> pl.DataFrame:
+        return features.select(
+            "symbol",
+            "open_time",
+            bars["close"],
+            pl.col(self._plan.headline).alias("volatility"),
+            "score",
+            "direction",
+            bars["complete"],
+        )
+
+    def _trades_per_s(self, now_us: int) -> float:
+        recent = [(when, live) for when, live in self._live if now_us - when <= _RATE_US]
+        if len(recent) < 2 or recent[-1][0] == recent[0][0]:
+            return 0.0
+        (start_us, before), (end_us, after) = recent[0], recent[-1]
+        return (after - before) * SECOND / (end_us - start_us)

@@ -1,0 +1,56 @@
+"""The run report: every trade id of every symbol accounted for, as one JSON object."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import polars as pl
+
+_COUNTS = (
+    "live",
+    "backfilled",
+    "pending",
+    "lost",
+    "duplicates",
+    "rejected",
+    "late",
+    "bars",
+    "incomplete_bars",
+    "alerts",
+)
+
+
+def run_report(
+    venue: str,
+    seconds: float,
+    health: pl.DataFrame,
+    reconnects: int,
+    restarts: Mapping[str, int],
+) -> dict[str, Any]:
+    """Return the report of a run.
+
+    For every symbol `live + backfilled + pending + lost == last_id - first_id + 1`.
+
+    Args:
+        venue: Its configured name.
+        seconds: How long the pipeline ran.
+        health: HEALTH, the newest row of each symbol.
+        reconnects: Of all connections together.
+        restarts: `symbol_actors` and `coordinator`.
+    """
+    columns = ["first_id", "last_id", *_COUNTS, "last_price"]
+    symbols = {
+        row["symbol"]: {column: row[column] for column in columns}
+        for row in health.iter_rows(named=True)
+    }
+    return {
+        "seconds": round(seconds, 3),
+        "venue": venue,
+        "reconnects": reconnects,
+        "restarts": dict(restarts),
+        "symbols": symbols,
+        "totals": {column: sum(row[column] for row in symbols.values()) for column in _COUNTS},
+    }

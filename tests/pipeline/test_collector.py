@@ -1,0 +1,164 @@
+from __future__ import annotations
+
+import polars as pl
+import pytest
+
+from pipeline.board import SAMPLES, BoardPlan
+from pipeline.collector import MAX_ALERTS, Collector
+from pipeline.config import Config
+from pipeline.delivery import Envelope, Payload, to_ipc
+from pipeline.engine import ShardEngine
+from pipeline.schema import ALERTS
+from tests.pipeline.test_engine import noisy
+from tests.pipeline.trades import START_US, trades_frame
+
+S = 1_000_000
+CONFIG = Config.model_validate({"symbols": ["AUSDT", "BUSDT"], "detector": {"window": 20}})
+PLAN = BoardPlan(
+    venue="exchange",
+    symbols=CONFIG.symbols,
+    every_us=S,
+    headline="ewma_vol_1m",
+    detector="zscore",
+    enter={},
+    exit={},
+    history_us=60 * S,
+    tick_size={},
+)
+
+
+def collector() -> Collector:
+    return Collector(PLAN, "first", 0)
+
+
+def envelope(
+    engine: ShardEngine, trades: pl.DataFrame, seq: int, *, venue_us: int | None = None
+) -> Envelope:
+    result = engine.step(trades)
+    return Envelope(
+        shard="shard",
+        incarnation=1,
+        base=1,
+        seq=seq,
+        payload=Payload(
+            bars=to_ipc(result.bars),
+            features=to_ipc(result.features),
+            alerts=to_ipc(result.alerts),
+            health=to_ipc(engine.health(venue_us=venue_us)),
+            venue_us=venue_us,
+            connected=True,
+            reconnects=3,
+        ),
+    )
+
+
+def engine() -> ShardEngine:
+    return ShardEngine(CONFIG.symbols, CONFIG)
+
+
+def test_snapshot_before_any_frame_is_empty_and_has_the_schemas() -> None:
+    snapshot = collector().snapshot(0, now_us=5)
+    assert (snapshot.incarnation, snapshot.version, snapshot.taken_us) == ("first", 0, 5)
+    assert snapshot.samples.schema == SAMPLES
+    assert snapshot.alerts.schema == ALERTS
+    assert (snapshot.health.height, snapshot.connected, snapshot.venue_us) == (0, {}, None)
+    assert snapshot.trades_per_s == 0.0
+
+
+def test_snapshot_since_a_version_holds_what_came_after_it() -> None:
+    state, shard = collector(), engine()
+    state.apply(envelope(shard, noisy(30), 1), 1 * S)
+    first = state.snapshot(0, 1 * S)
+    assert first.samples.height == 29
+    assert first.samples["volatility"].null_count() == 1  # the first bar has no return
+    state.apply(envelope(shard, noisy(40).slice(30), 2), 2 * S)
+    second = state.snapshot(first.version, 2 * S)
+    assert second.samples.height == 10
+    assert second.samples["open_time"].to_physical().min() == START_US + 29 * S
+    assert state.snapshot(second.version, 3 * S).samples.height == 0
+    assert second.health.height == 2
+
+
+def test_apply_of_the_same_frame_twice_changes_nothing() -> None:
+    state, shard = collector(), engine()
+    frame = envelope(shard, noisy(30), 1)
+    assert [state.apply(frame, S), state.apply(frame, S)] == [1, 1]
+    assert state.snapshot(0, S).samples.height == 29
+    assert state.snapshot(0, S).version == 1
+
+
+def test_snapshot_shows_an_alert_again_when_it_was_revised() -> None:
+    state, shard = collector(), engine()
+    trades = noisy(120, jump_at=50)
+    state.apply(envelope(shard, trades.slice(0, 53), 1), S)
+    opened = state.snapshot(0, S)
+    assert opened.alerts["status"].to_list() == ["open"]
+    state.apply(envelope(shard, trades.slice(53, 10), 2), S)
+    assert state.snapshot(opened.version, S).alerts.height == 0
+    state.apply(envelope(shard, trades.slice(63), 3), S)
+    assert state.snapshot(opened.version, S).alerts["status"].to_list() == ["closed"]
+    assert state.alerts()["alert_id"].to_list() == opened.alerts["alert_id"].to_list()
+
+
+def test_alert_log_forgets_the_oldest() -> None:
+    state, shard = collector(), engine()
+    one = envelope(shard, trades_frame([]), 1)
+    row = pl.DataFrame(schema=ALERTS).clear(MAX_ALERTS + 1)
+    many = row.with_columns(pl.int_range(pl.len()).cast(pl.String).alias("alert_id"))
+    payload = Payload(
+        one.payload.bars, one.payload.features, to_ipc(many), one.payload.health, None,
+        connected=False, reconnects=0,
+    )  # fmt: skip
+    state.apply(Envelope("shard", 1, 1, 1, payload), S)
+    kept = state.alerts()["alert_id"].to_list()
+    assert (len(kept), kept[0]) == (MAX_ALERTS, "1")
+
+
+def test_history_is_bounded_by_what_the_board_may_look_back() -> None:
+    state, shard = collector(), engine()
+    for seq in range(1, 11):
+        state.apply(envelope(shard, noisy(600).slice((seq - 1) * 60, 60), seq), S)
+    # Two symbols of 61 steps may be kept; the oldest frames left.
+    assert state.snapshot(0, S).samples.height == 120
+    assert state.bars()["last_id"].max() == 599
+
+
+def test_rate_counts_live_trades_over_the_last_seconds() -> None:
+    state, shard = collector(), engine()
+    for seq in range(1, 9):
+        state.apply(envelope(shard, noisy(80).slice((seq - 1) * 10, 10), seq), seq * S)
+    assert state.snapshot(0, 8 * S).trades_per_s == pytest.approx(10.0)
+    assert state.snapshot(0, 60 * S).trades_per_s == 0.0
+
+
+def test_venue_clock_never_goes_back() -> None:
+    state, shard = collector(), engine()
+    state.apply(envelope(shard, trades_frame([]), 1, venue_us=50), S)
+    state.apply(envelope(shard, trades_frame([]), 2, venue_us=40), S)
+    state.apply(envelope(shard, trades_frame([]), 3, venue_us=None), S)
+    assert state.snapshot(0, S).venue_us == 50
+
+
+def test_report_accounts_for_every_id() -> None:
+    state, shard = collector(), engine()
+    state.apply(envelope(shard, noisy(30).filter(pl.col("trade_id") != 7), 1), S)
+    report = state.report(30 * S, {"symbol_actors": 1, "coordinator": 0})
+    assert (report["seconds"], report["venue"], report["reconnects"]) == (30.0, "exchange", 3)
+    assert report["restarts"] == {"symbol_actors": 1, "coordinator": 0}
+    assert report["symbols"]["AUSDT"] == {
+        "first_id": 1,
+        "last_id": 30,
+        "live": 29,
+        "backfilled": 0,
+        "pending": 1,
+        "lost": 0,
+        "duplicates": 0,
+        "rejected": 0,
+        "late": 0,
+        "bars": 5,
+        "incomplete_bars": 0,
+        "alerts": 0,
+        "last_price": noisy(30)["price"][5],
+    }
+    assert report["totals"]["live"] == 29
+    assert report["symbols"]["BUSDT"]["first_id"] is None
