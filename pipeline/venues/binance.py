@@ -1,0 +1,195 @@
+"""Binance spot: combined `aggTrade` streams, and the public REST endpoints of market data.
+
+The same protocol is spoken by Binance.US and by the built-in exchange. What bytes mean is in
+`binance_stream` and `binance_rest`; here is how they are asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import quote, urlencode
+
+import msgspec
+
+from pipeline.durations import DAY, HOUR, MINUTE, SECOND, format_duration
+from pipeline.errors import VenueError
+from pipeline.venues import binance_rest
+from pipeline.venues.binance_stream import parse_stream
+from pipeline.venues.protocol import Connection, Request
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import polars as pl
+
+    from pipeline.venues.protocol import Instrument, Parsed
+
+#: The venue closes a connection that asks for more.
+MAX_STREAMS = 1024
+
+# A request line of 8 kB is what servers and proxies take by default.
+_MAX_URL_LENGTH = 8_000
+_STREAMS_PER_SUBSCRIBE = 200
+
+_PAGE = 1000
+
+#: The bars the venue has, shortest first; longer ones do not start on multiples of their length.
+INTERVALS_US = {
+    format_duration(length_us): length_us
+    for length_us in (
+        SECOND,
+        *(minutes * MINUTE for minutes in (1, 3, 5, 15, 30)),
+        *(hours * HOUR for hours in (1, 2, 4, 6, 8, 12)),
+        DAY,
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Binance:
+    """The venue, at one pair of addresses.
+
+    Attributes:
+        name: The name a configuration uses.
+        websocket_url: Scheme, host and port, without a path.
+        rest_url: Likewise.
+    """
+
+    name: str
+    websocket_url: str
+    rest_url: str
+
+    def connection(self, symbols: Sequence[str]) -> Connection:
+        """Return the one connection that carries the trades of `symbols`.
+
+        Streams are named in the url, which needs no acknowledgement, or subscribed to on open where
+        the url would be too long.
+
+        Raises:
+            VenueError: There are more symbols than one connection can carry.
+        """
+        if len(symbols) > MAX_STREAMS:
+            raise VenueError(
+                f"{self.name}: expected at most {MAX_STREAMS} symbols a connection, "
+                f"found {len(symbols)}"
+            )
+        streams = [f"{symbol.lower()}@aggTrade" for symbol in symbols]
+        url = f"{self.websocket_url}/stream?streams={quote('/'.join(streams), safe='/@')}"
+        if len(url) <= _MAX_URL_LENGTH:
+            return Connection(url)
+        chunks = [
+            streams[start : start + _STREAMS_PER_SUBSCRIBE]
+            for start in range(0, len(streams), _STREAMS_PER_SUBSCRIBE)
+        ]
+        return Connection(
+            f"{self.websocket_url}/stream",
+            on_open=tuple(_subscribe(chunk, number) for number, chunk in enumerate(chunks, 1)),
+        )
+
+    def parse(self, messages: Sequence[bytes], receive_us: Sequence[int]) -> Parsed:
+        """Return the rows of a batch; never raises for what a message holds."""
+        return parse_stream(messages, receive_us)
+
+    def time_request(self) -> Request:
+        """Ask for the venue's clock."""
+        return Request(f"{self.rest_url}/api/v3/time", weight=1)
+
+    def parse_time(self, body: bytes) -> int:
+        """Return the venue's clock in microseconds.
+
+        Raises:
+            VenueError: The body does not say it.
+        """
+        return binance_rest.parse_time(body)
+
+    def instruments_request(self, symbols: Sequence[str]) -> Request:
+        """Ask for the listing of `symbols`, or for the whole listing where the url is too long.
+
+        One unknown name makes the venue refuse the request.
+        """
+        url = f"{self.rest_url}/api/v3/exchangeInfo"
+        asked = f"{url}?{urlencode({'symbols': msgspec.json.encode(symbols)})}"
+        return Request(asked if len(asked) <= _MAX_URL_LENGTH else url, weight=20)
+
+    def parse_instruments(self, body: bytes) -> list[Instrument]:
+        """Return the listed instruments.
+
+        Raises:
+            VenueError: The body is not a listing, or an instrument has no tick size.
+        """
+        return binance_rest.parse_instruments(body)
+
+    def trades_request(
+        self, symbol: str, *, from_id: int | None = None, start_us: int | None = None
+    ) -> Request:
+        """Ask for a page of trades, oldest first: from an id, from a time, or only the newest.
+
+        Both bounds are inclusive; with neither, one trade is asked for.
+        """
+        query: dict[str, str | int] = {"symbol": symbol, "limit": _PAGE}
+        if from_id is not None:
+            query["fromId"] = from_id
+        elif start_us is not None:
+            query["startTime"] = _first_ms(start_us)
+        else:
+            query["limit"] = 1
+        return Request(f"{self.rest_url}/api/v3/aggTrades?{urlencode(query)}", weight=4)
+
+    @property
+    def trades_page(self) -> int:
+        """The most rows a page of trades can hold."""
+        return _PAGE
+
+    def parse_trades(self, body: bytes, symbol: str, receive_us: int) -> pl.DataFrame:
+        """Return a page as TRADES, in id order.
+
+        Raises:
+            VenueError: The body is not a page of trades.
+        """
+        return binance_rest.parse_trades(body, symbol, receive_us)
+
+    def bars_request(self, symbol: str, *, every_us: int, start_us: int, end_us: int) -> Request:
+        """Ask for the first page of bars with `start_us <= open_time < end_us`.
+
+        The venue also returns the bar that is still open: ask up to a time that has passed.
+
+        Raises:
+            VenueError: The venue has no bars of that length.
+        """
+        interval = format_duration(every_us)
+        if interval not in INTERVALS_US:
+            raise VenueError(
+                f"{self.name}: expected a bar length of {', '.join(INTERVALS_US)}, found {interval}"
+            )
+        query = {
+            "symbol": symbol,
+            "interval": interval,
+            "startTime": _first_ms(start_us),
+            "endTime": _first_ms(end_us) - 1,
+            "limit": _PAGE,
+        }
+        return Request(f"{self.rest_url}/api/v3/klines?{urlencode(query)}", weight=2)
+
+    @property
+    def bars_page(self) -> int:
+        """The most rows a page of bars can hold."""
+        return _PAGE
+
+    def parse_bars(self, body: bytes, symbol: str) -> pl.DataFrame:
+        """Return a page as BARS, in time order; ids are null, `complete` is true.
+
+        Raises:
+            VenueError: The body is not a page of bars.
+        """
+        return binance_rest.parse_bars(body, symbol)
+
+
+def _subscribe(streams: Sequence[str], request_id: int) -> str:
+    message = {"method": "SUBSCRIBE", "params": streams, "id": request_id}
+    return msgspec.json.encode(message).decode()
+
+
+def _first_ms(time_us: int) -> int:
+    """Return the first whole millisecond at or after a time."""
+    return -(-time_us // 1_000)
