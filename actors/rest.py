@@ -1,0 +1,156 @@
+"""A venue's REST answers: one GET at a time, and pages of trades and bars put together."""
+
+from __future__ import annotations
+
+import threading
+import time
+import urllib.error
+import urllib.request
+from http.client import HTTPException
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from actors.loopback import is_loopback
+from pipeline.errors import VenueDisconnected, VenueError, VenueRefused
+from pipeline.schema import BARS, TRADES
+
+if TYPE_CHECKING:
+    from pipeline.venues.protocol import Request, Venue
+
+_TOO_MANY_REQUESTS = 429
+_BANNED = 418
+
+# When the venue limits us without saying for how long: its limits are counted by the minute.
+_DEFAULT_RETRY_AFTER_S = 60.0
+
+_MAX_QUOTED_LENGTH = 200
+
+
+class RestClient:
+    """Asks a venue, from any thread; never waits and never repeats a request by itself.
+
+    When the venue says that there were too many requests, nothing is sent to it until the time it
+    named has passed.
+
+    Args:
+        user_agent: How requests introduce themselves.
+        timeout_s: The longest silence of a connection.
+    """
+
+    def __init__(self, *, user_agent: str = "cryptoctopus", timeout_s: float = 10.0) -> None:
+        self._user_agent = user_agent
+        self._timeout_s = timeout_s
+        self._lock = threading.Lock()
+        self._closed_until_s = 0.0
+        self._direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        self._proxied = urllib.request.build_opener()
+
+    def get(self, request: Request) -> bytes:
+        """Return the body of the answer.
+
+        Raises:
+            VenueDisconnected: It cannot be reached, failed, or limits us: ask again later.
+            VenueRefused: It says no to this request.
+        """
+        url = request.url
+        with self._lock:
+            closed_s = self._closed_until_s - time.monotonic()
+        if closed_s > 0:
+            raise VenueDisconnected(f"GET {url}: not sent, too many requests for {closed_s:.0f} s")
+        try:
+            return self._fetch(url)
+        except (OSError, HTTPException) as error:
+            raise VenueDisconnected(f"GET {url}: {error}") from error
+
+    def _fetch(self, url: str) -> bytes:
+        opener = self._direct if is_loopback(url) else self._proxied
+        request = urllib.request.Request(  # noqa: S310 - the configuration takes http and https only
+            url, headers={"User-Agent": self._user_agent}
+        )
+        try:
+            with opener.open(request, timeout=self._timeout_s) as answer:
+                body: bytes = answer.read()
+        except urllib.error.HTTPError as answer:
+            with answer:
+                raise self._refusal(url, answer) from answer
+        return body
+
+    def _refusal(self, url: str, answer: urllib.error.HTTPError) -> VenueError:
+        """Return the error an answer of 4xx or 5xx means."""
+        text = answer.read(_MAX_QUOTED_LENGTH).decode(errors="replace")
+        what = f"GET {url}: HTTP {answer.code} {text}"
+        if answer.code in {_TOO_MANY_REQUESTS, _BANNED}:
+            retry_after_s = _retry_after_s(answer.headers.get("Retry-After"))
+            with self._lock:
+                self._closed_until_s = max(self._closed_until_s, time.monotonic() + retry_after_s)
+            return VenueDisconnected(f"{what}, too many requests for {retry_after_s:.0f} s")
+        return VenueDisconnected(what) if answer.code >= 500 else VenueRefused(what)
+
+
+def _retry_after_s(header: str | None) -> float:
+    if header is None or not header.isdecimal():
+        return _DEFAULT_RETRY_AFTER_S
+    return float(header)
+
+
+def fetch_trades(
+    venue: Venue, rest: RestClient, symbol: str, *, from_id: int, to_id: int
+) -> pl.DataFrame:
+    """Return the TRADES `from_id <= trade_id <= to_id` that the venue serves, in id order.
+
+    REST may lag the stream: when the newest trades are missing, ask again later. Memory grows with
+    the range.
+
+    Raises:
+        VenueError: As `RestClient.get` says, or an answer is not a page of trades.
+    """
+    pages = []
+    next_id = from_id
+    while next_id <= to_id:
+        body = rest.get(venue.trades_request(symbol, from_id=next_id))
+        page = venue.parse_trades(body, symbol, time.time_ns() // 1_000)
+        pages.append(page.filter(pl.col("trade_id").is_between(next_id, to_id)))
+        if page.height < venue.trades_page:
+            break
+        last_id = page.item(-1, "trade_id")
+        if last_id < next_id:
+            raise VenueError(f"{symbol}: expected trades from {next_id}, found up to {last_id}")
+        next_id = last_id + 1
+    return pl.concat(pages) if pages else TRADES.to_frame()
+
+
+def newest_trade(venue: Venue, rest: RestClient, symbol: str) -> pl.DataFrame:
+    """Return the newest of TRADES, or no row for a market that never traded.
+
+    Raises:
+        VenueError: As `RestClient.get` says, or the answer is not a page of trades.
+    """
+    body = rest.get(venue.trades_request(symbol))
+    return venue.parse_trades(body, symbol, time.time_ns() // 1_000)
+
+
+def fetch_bars(
+    venue: Venue, rest: RestClient, symbol: str, *, every_us: int, start_us: int, end_us: int
+) -> pl.DataFrame:
+    """Return the BARS with `start_us <= open_time < end_us` that the venue serves, in time order.
+
+    Raises:
+        VenueError: As `RestClient.get` says, the venue has no such bars, or an answer is not a page
+            of them.
+    """
+    pages = []
+    next_us = start_us
+    while next_us < end_us:
+        body = rest.get(
+            venue.bars_request(symbol, every_us=every_us, start_us=next_us, end_us=end_us)
+        )
+        page = venue.parse_bars(body, symbol)
+        pages.append(page)
+        if page.height < venue.bars_page:
+            break
+        last_us = page.get_column("open_time").to_physical().item(-1)
+        if last_us < next_us:
+            raise VenueError(f"{symbol}: expected bars from {next_us} us, found up to {last_us} us")
+        next_us = last_us + every_us
+    return pl.concat(pages) if pages else BARS.to_frame()
