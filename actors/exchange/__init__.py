@@ -1,0 +1,1 @@
+"""The built-in exchange on sockets; what it says is in `pipeline.exchange`."""

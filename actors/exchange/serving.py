@@ -1,0 +1,53 @@
+"""What `cryptoctopus exchange` does: one exchange in the foreground, until it is interrupted."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+from actors.exchange.server import ExchangeServer
+from actors.exchange_host import synthetic_market
+from actors.interruption import interruption
+from pipeline.exchange.replay import open_replay
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+    from pipeline.config import Config
+    from pipeline.exchange.trades import TradeSource
+
+INTERRUPTED = 130
+
+
+def serve_exchange(  # noqa: PLR0913 - one source, and the options of one command by name
+    config: Config,
+    replay: Sequence[str],
+    *,
+    host: str,
+    port: int,
+    speed: float,
+    admin: bool,
+    tls_cert: Path | None,
+    tls_key: Path | None,
+) -> int:
+    """Serve recordings, or the synthetic market of a configuration; return the exit code.
+
+    Raises:
+        CryptoctopusError: A recording cannot be read, or the address not bound.
+    """
+    source: TradeSource
+    if replay:
+        source = open_replay(replay)
+    else:
+        source = synthetic_market(config, start_us=time.time_ns() // 1000)
+    server = ExchangeServer(
+        source, host=host, port=port, speed=speed, admin=admin, tls_cert=tls_cert, tls_key=tls_key
+    )
+    bound = server.start()
+    schemes = ("ws", "http") if tls_cert is None else ("wss", "https")
+    urls = " ".join(f"{scheme}://{host}:{bound}" for scheme in schemes)
+    print(f"exchange: {urls}", flush=True)  # noqa: T201 - the result
+    interruption().wait()
+    server.stop()
+    return INTERRUPTED

@@ -1,0 +1,1 @@
+"""The built-in exchange, without its sockets: what it issued, and what it says about it."""

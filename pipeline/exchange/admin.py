@@ -1,0 +1,50 @@
+"""What only an operator may ask: what was truly issued."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import numpy as np
+
+from pipeline.exchange.ledger import Issued, Ledger
+from pipeline.exchange.parameters import BadRequestError, Parameters
+from pipeline.exchange.rest import Response
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeline.exchange.venue import Exchange
+
+
+def ledger(exchange: Exchange, query: Sequence[tuple[str, str]]) -> Response:
+    """Answer with `first_id`, `last_id` and `sha256` of each symbol since the exchange opened.
+
+    With `symbol`, `first_id` and `last_id` (inclusive): of those trades alone, as far as they are
+    held, so that a reader who came late or left early can compare too.
+    """
+    try:
+        parameters = Parameters(query)
+        if not query:
+            body: object = {
+                symbol: market.ledger.entry() for symbol, market in exchange.markets.items()
+            }
+        else:
+            body = _part(exchange, parameters)
+        parameters.all_read()
+    except BadRequestError as refusal:
+        return Response(400, {}, msgspec.json.encode({"code": refusal.code, "msg": str(refusal)}))
+    return Response(200, {}, msgspec.json.encode(body))
+
+
+def _part(exchange: Exchange, parameters: Parameters) -> object:
+    symbol = parameters.symbol(exchange.markets)
+    first_id, last_id = parameters.integer("first_id"), parameters.integer("last_id")
+    if first_id is None or last_id is None:
+        raise BadRequestError(-1102, "Mandatory parameters 'first_id' and 'last_id'.")
+    trades = exchange.markets[symbol].trades
+    low, high = np.searchsorted(trades.trade_id, [first_id, last_id + 1])
+    part = Ledger()
+    if low < high:
+        part.add(Issued.of(trades[int(low) : int(high)]))
+    return {symbol: part.entry()}
