@@ -1,0 +1,175 @@
+"""The commands. Results go to stdout, logs and errors to stderr.
+
+Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import click
+import typer
+import yaml
+
+from pipeline.config_file import load_config
+from pipeline.durations import SECOND, parse_duration
+from pipeline.errors import ConfigError, CryptoctopusError, ReplayError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+logger = logging.getLogger(__name__)
+
+DEMO_CONFIG = Path("configs/demo.yaml")
+
+INTERRUPTED = 130
+
+app = typer.Typer(
+    name="cryptoctopus",
+    help="Live volatility of many crypto markets, with every trade accounted for.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file; see configs/.")]
+Settings = Annotated[
+    list[str],
+    typer.Option("--set", metavar="A.B=VALUE", help="Override one config value; repeatable."),
+]
+Address = Annotated[
+    str | None,
+    typer.Option(metavar="auto|local|HOST:PORT", help="The Ray cluster. [env: RAY_ADDRESS]"),
+]
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run a command and return its exit code."""
+    logging.basicConfig(
+        level=logging.INFO,
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)-7s %(name)s %(message)s",
+    )
+    try:
+        code = app(args=argv, prog_name="cryptoctopus", standalone_mode=False)
+    except click.ClickException as error:
+        error.show(sys.stderr)
+        return 2
+    except (KeyboardInterrupt, click.Abort):
+        return INTERRUPTED
+    except CryptoctopusError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - the line the user reads
+        return 2 if isinstance(error, ConfigError | ReplayError) else 1
+    return code if isinstance(code, int) else 0
+
+
+def _duration(text: str | None) -> float | None:
+    """Return a duration option in seconds."""
+    if text is None:
+        return None
+    try:
+        return parse_duration(text) / SECOND
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+
+
+@app.command()
+def run(
+    config: ConfigPath = DEMO_CONFIG,
+    *,
+    settings: Settings = [],  # noqa: B006 - typer reads defaults, and never changes them
+    run_for: Annotated[
+        str | None, typer.Option("--for", metavar="30s", help="Stop after so long.")
+    ] = None,
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the run report when it ends.")
+    ] = None,
+    board: Annotated[bool, typer.Option(help="Serve the board.")] = True,
+    address: Address = None,
+) -> int:
+    """Start the pipeline, serve the board, and run until Ctrl-C."""
+    from actors.runner import run_pipeline  # noqa: PLC0415 - Ray takes a second to import
+
+    if not board:
+        settings = [*settings, "board.serve=false"]
+    return run_pipeline(
+        load_config(config, settings),
+        str(config),
+        address=address,
+        run_for_s=_duration(run_for),
+        report_path=report,
+    )
+
+
+@app.command()
+def exchange(  # noqa: PLR0913 - a command's options
+    config: ConfigPath = DEMO_CONFIG,
+    *,
+    settings: Settings = [],  # noqa: B006 - as above
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(min=0, max=65535, help="0 takes a free one.")] = 9443,
+    seed: Annotated[int | None, typer.Option(help="Instead of exchange.seed.")] = None,
+    speed: Annotated[float, typer.Option(metavar="X", help="Venue seconds in a real one.")] = 1.0,
+    replay: Annotated[
+        list[str],
+        typer.Option(metavar="[SYMBOL=]FILE", help="Serve recorded trades instead; repeatable."),
+    ] = [],  # noqa: B006 - as above
+    admin: Annotated[bool, typer.Option("--admin", help="Serve /admin, on loopback only.")] = False,
+    tls_cert: Annotated[Path | None, typer.Option(metavar="PEM", help="Serve over TLS.")] = None,
+    tls_key: Annotated[Path | None, typer.Option(metavar="PEM")] = None,
+) -> int:
+    """Serve the built-in exchange alone: Binance's public market data protocol."""
+    from actors.exchange.serving import serve_exchange  # noqa: PLC0415 - as above
+
+    if seed is not None:
+        settings = [*settings, f"exchange.seed={seed}"]
+    return serve_exchange(
+        load_config(config, settings),
+        replay,
+        host=host,
+        port=port,
+        speed=speed,
+        admin=admin,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+    )
+
+
+@app.command()
+def check(config: ConfigPath, *, settings: Settings = []) -> None:  # noqa: B006 - as above
+    """Validate a configuration and print what is in effect."""
+    effective = load_config(config, settings).model_dump(mode="json")
+    typer.echo(
+        yaml.safe_dump(effective, sort_keys=False, default_flow_style=None, width=100), nl=False
+    )
+
+
+@app.command()
+def status(
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    address: Address = None,
+) -> None:
+    """Show the health of the running pipeline."""
+    from actors.runner import running_pipeline  # noqa: PLC0415 - as above
+    from actors.status import status_table  # noqa: PLC0415 - as above
+
+    with running_pipeline(address) as pipeline:
+        report, snapshot = pipeline.report(), pipeline.snapshot(sys.maxsize)
+    if as_json:
+        typer.echo(json.dumps(report))
+    else:
+        status_table(report, snapshot)
+
+
+@app.command()
+def stop(*, address: Address = None) -> None:
+    """Drain and stop the running pipeline."""
+    from actors.runner import stop_pipeline  # noqa: PLC0415 - as above
+
+    stop_pipeline(address)
+    typer.echo("stopped")

@@ -1,0 +1,72 @@
+"""Readers of a running pipeline: every call has a deadline."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import ray
+from ray.exceptions import GetTimeoutError, RayActorError
+
+from actors.session import find_coordinator
+from pipeline.errors import ClusterError
+
+if TYPE_CHECKING:
+    import polars as pl
+    from ray.actor import ActorHandle
+
+    from actors.coordinator import CoordinatorStatus
+    from pipeline.board import BoardSnapshot
+
+_TIMEOUT_S = 10.0
+
+
+class PipelineClient:
+    """A view of the pipeline that runs on the joined cluster; it is a BoardSource.
+
+    Args:
+        coordinator: Its handle; stays valid when Ray restarts the actor.
+    """
+
+    def __init__(self, coordinator: ActorHandle[Any]) -> None:
+        self._coordinator = coordinator
+
+    def snapshot(self, since: int) -> BoardSnapshot:
+        """Return what changed after a version; see BoardSource.
+
+        Raises:
+            ClusterError: The coordinator does not answer.
+        """
+        snapshot: BoardSnapshot = self._call("snapshot", since)
+        return snapshot
+
+    def bars(self, since: int = 0) -> pl.DataFrame:
+        """Return the BARS applied after a version, as far back as the history reaches."""
+        bars: pl.DataFrame = self._call("bars", since)
+        return bars
+
+    def report(self) -> dict[str, Any]:
+        """Return the run report so far."""
+        report: dict[str, Any] = self._call("report")
+        return report
+
+    def status(self) -> CoordinatorStatus:
+        """Return where the coordinator stands."""
+        status: CoordinatorStatus = self._call("status")
+        return status
+
+    def request_stop(self) -> None:
+        """Ask for the pipeline to be stopped."""
+        self._call("request_stop")
+
+    def _call(self, method: str, *arguments: object) -> Any:  # noqa: ANN401 - typed by each caller
+        try:
+            reference = getattr(self._coordinator, method).remote(*arguments)
+            return ray.get(reference, timeout=_TIMEOUT_S)
+        except (RayActorError, GetTimeoutError) as error:
+            raise ClusterError(f"the coordinator does not answer {method}: {error}") from error
+
+
+def find_pipeline() -> PipelineClient | None:
+    """Return the pipeline that runs on the joined cluster, if one does."""
+    coordinator = find_coordinator()
+    return None if coordinator is None else PipelineClient(coordinator)

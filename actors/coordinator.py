@@ -1,0 +1,132 @@
+"""The coordinator's actor: frames in, the board and every other reader out."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import uuid
+from dataclasses import dataclass
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
+
+from pipeline.collector import Collector
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+
+    import polars as pl
+
+    from pipeline.board import BoardPlan, BoardSnapshot, BoardSource
+    from pipeline.config import BoardConfig
+    from pipeline.delivery import Envelope
+
+logger = logging.getLogger(__name__)
+
+#: The board is named, not imported: nothing below it knows it.
+BOARD_SERVER = "viz.server:serve"
+
+
+class BoardServer(Protocol):
+    """A board that is being served."""
+
+    @property
+    def url(self) -> str:
+        """Where to open it."""
+
+    def stop(self) -> None:
+        """Stop to serve it."""
+
+
+@dataclass(frozen=True, slots=True)
+class CoordinatorStatus:
+    """Where a coordinator stands.
+
+    Attributes:
+        incarnation: Changes with every restart.
+        board_url: Where the board is; null while it is not served.
+        stop_requested: Somebody asked the pipeline to stop.
+    """
+
+    incarnation: str
+    board_url: str | None
+    stop_requested: bool
+
+
+class Coordinator:
+    """Applies the frames of all shards, and serves the board from a thread of its own.
+
+    Its methods may be called from several threads.
+
+    Args:
+        plan: What the board is told once.
+    """
+
+    def __init__(self, plan: BoardPlan) -> None:
+        self._lock = threading.Lock()
+        self._incarnation = uuid.uuid4().hex
+        self._collector = Collector(plan, self._incarnation, _now_us())
+        self._restarts: Mapping[str, int] = {"symbol_actors": 0, "coordinator": 0}
+        self._board: BoardServer | None = None
+        self._stop_requested = False
+
+    def push(self, envelope: Envelope) -> int:
+        """Apply a frame unless it was applied before; return the producer's watermark."""
+        with self._lock:
+            return self._collector.apply(envelope, _now_us())
+
+    def snapshot(self, since: int) -> BoardSnapshot:
+        """Return what changed after a version; see BoardSource."""
+        with self._lock:
+            return self._collector.snapshot(since, _now_us())
+
+    def bars(self, since: int = 0) -> pl.DataFrame:
+        """Return the BARS applied after a version, as far back as the history reaches."""
+        with self._lock:
+            return self._collector.bars(since)
+
+    def report(self) -> dict[str, Any]:
+        """Return the run report so far."""
+        with self._lock:
+            return self._collector.report(_now_us(), self._restarts)
+
+    def note_restarts(self, restarts: Mapping[str, int]) -> None:
+        """Take how many actors were restarted since the start."""
+        with self._lock:
+            self._restarts = dict(restarts)
+            self._collector.note_restarts(sum(restarts.values()))
+
+    def status(self) -> CoordinatorStatus:
+        """Return where it stands."""
+        url = None if self._board is None else self._board.url
+        return CoordinatorStatus(self._incarnation, url, self._stop_requested)
+
+    def request_stop(self) -> None:
+        """Ask whoever supervises the pipeline to stop it."""
+        self._stop_requested = True
+
+    def serve_board(self, board: BoardConfig) -> str:
+        """Serve the board and return its address; a second call changes nothing.
+
+        Raises:
+            CryptoctopusError: The address cannot be listened on.
+        """
+        if self._board is None:
+            module, _, name = BOARD_SERVER.partition(":")
+            serve: Callable[..., BoardServer] = getattr(import_module(module), name)
+            source: BoardSource = self
+            self._board = serve(
+                source, host=board.host, port=board.port, origins=list(board.origins)
+            )
+            logger.info("board served url=%s", self._board.url)
+        return self._board.url
+
+    def close(self) -> None:
+        """Stop serving the board."""
+        if self._board is not None:
+            self._board.stop()
+            self._board = None
+
+
+def _now_us() -> int:
+    return time.time_ns() // 1000

@@ -1,0 +1,77 @@
+"""The only place that starts, joins and leaves Ray, and that finds a running pipeline."""
+
+from __future__ import annotations
+
+import logging
+import os
+from typing import TYPE_CHECKING, Any
+
+import ray
+from ray.exceptions import RayError
+
+from pipeline.errors import ClusterError
+
+if TYPE_CHECKING:
+    from ray.actor import ActorHandle
+
+logger = logging.getLogger(__name__)
+
+#: Ray's default namespace is a new one for every driver: names would not be found again.
+NAMESPACE = "cryptoctopus"
+COORDINATOR = "coordinator"
+
+_AUTHENTICATION = (
+    "authentication failed: set RAY_AUTH_MODE=token and make the cluster's token readable "
+    "(~/.ray/auth_token, RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH; `ray get-auth-token` shows it)"
+)
+
+
+def join_cluster(address: str | None) -> bool:
+    """Join a cluster, or start one on this machine.
+
+    Args:
+        address: `local` starts one, `auto` joins the one on this machine, else its `HOST:PORT`;
+            null means RAY_ADDRESS, or `local` where that is not set.
+
+    Returns:
+        Whether the cluster was started here, and so ends with this process.
+
+    Raises:
+        ClusterError: It cannot be reached, or does not let us in.
+    """
+    address = address or os.environ.get("RAY_ADDRESS") or "local"
+    is_local = address == "local"
+    # A laptop needs no dashboard: eleven processes fewer.
+    only_local: dict[str, Any] = {"include_dashboard": False} if is_local else {}
+    try:
+        ray.init(
+            address=address,
+            namespace=NAMESPACE,
+            logging_level=logging.WARNING,
+            log_to_driver=True,
+            **only_local,
+        )
+    except (ConnectionError, RuntimeError, ValueError, RayError) as error:
+        raise ClusterError(_explain(address, error)) from error
+    logger.info("cluster joined address=%s", address)
+    return is_local
+
+
+def leave_cluster() -> None:
+    """Leave the cluster; one that was started here ends."""
+    ray.shutdown()
+
+
+def find_coordinator() -> ActorHandle[Any] | None:
+    """Return the coordinator of the pipeline that runs on the joined cluster, if one does."""
+    try:
+        return ray.get_actor(COORDINATOR, namespace=NAMESPACE)
+    except ValueError:
+        return None
+
+
+def _explain(address: str, error: Exception) -> str:
+    text = " ".join(str(error).split())
+    if "auth" in text.lower() or "token" in text.lower():
+        return f"Ray at {address}: {_AUTHENTICATION}"
+    return f"Ray at {address} cannot be reached: {text[:300]}"

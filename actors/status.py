@@ -1,0 +1,41 @@
+"""The table that `status` prints."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from pipeline.board import BoardSnapshot
+
+
+def status_table(report: dict[str, Any], snapshot: BoardSnapshot) -> None:
+    """Print one row a symbol, and a line about the whole."""
+    table = Table()
+    for column in ("symbol", "feed", "last trade", "coverage", "lag", "live", "backfilled"):
+        table.add_column(column, justify="left" if column == "symbol" else "right")
+    for column in ("pending", "lost", "alerts"):
+        table.add_column(column, justify="right")
+    for row in snapshot.health.iter_rows(named=True):
+        table.add_row(
+            row["symbol"],
+            "up" if snapshot.connected[row["symbol"]] else "down",
+            _measure(row["last_trade_age_s"], "s ago"),
+            f"{row['coverage_frac']:.4%}",
+            _measure(row["lag_ms"], "ms"),
+            *(f"{row[name]:,}" for name in ("live", "backfilled", "pending", "lost", "alerts")),
+        )
+    console = Console()
+    console.print(table)
+    restarts = report["restarts"]
+    console.print(
+        f"{report['venue']} for {report['seconds']:.0f} s, {snapshot.trades_per_s:.0f} trades/s, "
+        f"{report['reconnects']} reconnects, restarts: {restarts['symbol_actors']} symbol actors, "
+        f"{restarts['coordinator']} coordinator"
+    )
+
+
+def _measure(value: float | None, unit: str) -> str:
+    return "-" if value is None else f"{value:.1f} {unit}"

@@ -1,0 +1,251 @@
+"""Start a pipeline on the joined cluster, watch it, and drain it."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import ray
+from ray.exceptions import ActorDiedError, GetTimeoutError, RayActorError
+
+from actors import deployment
+from actors.rest import RestClient
+from actors.session import COORDINATOR
+from pipeline.board import BoardPlan
+from pipeline.errors import ClusterError, ConfigError, VenueRefused
+from pipeline.sharding import plan_shards
+from pipeline.venues.registry import venue_for
+
+if TYPE_CHECKING:
+    from ray import ObjectRef
+    from ray.actor import ActorHandle
+
+    from pipeline.config import Config
+    from pipeline.sharding import Shard
+    from pipeline.venues.protocol import Instrument, Venue
+
+logger = logging.getLogger(__name__)
+
+_START_TIMEOUT_S = 120.0
+_WATCH_TIMEOUT_S = 2.0
+_DRAIN_TIMEOUT_S = 20.0
+
+#: All symbol actors together ask for at most this share of the cluster's CPUs.
+_CPU_SHARE = 0.5
+
+
+class Pipeline:
+    """One pipeline, from start to stop.
+
+    Args:
+        config: What to run.
+        config_path: Where it came from, for messages.
+    """
+
+    def __init__(self, config: Config, config_path: str) -> None:
+        self._config = config
+        self._config_path = config_path
+        self._exchange: ActorHandle[Any] | None = None
+        self._coordinator: ActorHandle[Any] | None = None
+        self._incarnation: str | None = None
+        self._symbol_actors: dict[str, ActorHandle[Any]] = {}
+        self._starts: list[ObjectRef[Any]] = []
+        self._working: set[str] = set()
+        self._planned: list[Shard] = []
+        self._cpus = 1.0
+        self._cpus_per_actor = 0.0
+        self._restarts = {"symbol_actors": 0, "coordinator": 0}
+
+    def start(self) -> str | None:
+        """Start all but the symbol actors, which `watch` starts.
+
+        Returns:
+            The board's address; null without a board.
+
+        Raises:
+            CryptoctopusError: Something could not start; what had started is stopped again.
+        """
+        if COORDINATOR in deployment.actors_named():
+            raise ClusterError(
+                "a pipeline runs on this cluster already: `cryptoctopus stop` ends it"
+            )
+        try:
+            return self._start()
+        except BaseException:
+            self.stop()
+            raise
+
+    def _start(self) -> str | None:
+        config = self._with_exchange(self._config)
+        venue = venue_for(
+            config.venue.name,
+            websocket_url=config.venue.websocket_url,
+            rest_url=config.venue.rest_url,
+        )
+        instruments = self._check_symbols(venue)
+        self._coordinator = deployment.start_coordinator(_board_plan(config, instruments))
+        url = self._serve_board()
+        resources = ray.cluster_resources()
+        self._cpus = resources.get("CPU", 1.0)
+        self._planned = plan_shards(
+            config.symbols,
+            config.actors.symbols_per_actor,
+            cpus=self._cpus,
+            memory_bytes=resources.get("memory", 0.0),
+        )
+        self._cpus_per_actor = round(min(0.5, _CPU_SHARE * self._cpus / len(self._planned)), 2)
+        self._config = config
+        logger.info("starting symbols=%d actors=%d", len(config.symbols), len(self._planned))
+        return url
+
+    @property
+    def starting(self) -> bool:
+        """Whether some symbol actors are still to be started."""
+        return bool(self._planned or self._starts)
+
+    def watch(self) -> bool:
+        """Start what is to be started, also what Ray restarted; call it again and again.
+
+        Returns:
+            Whether the pipeline was asked to stop.
+
+        Raises:
+            ClusterError: An actor is lost for good.
+        """
+        self._watch_starts()
+        self._watch_symbol_actors()
+        assert self._coordinator is not None  # noqa: S101 - watched only after `start`
+        try:
+            status = ray.get(self._coordinator.status.remote(), timeout=_WATCH_TIMEOUT_S)
+        except (RayActorError, GetTimeoutError) as error:
+            _raise_if_dead(COORDINATOR, error)
+            return False
+        if self._incarnation != status.incarnation:
+            if self._incarnation is not None:
+                self._restarts["coordinator"] += 1
+                logger.warning("coordinator restarted")
+                self._serve_board()
+            self._incarnation = status.incarnation
+        self._coordinator.note_restarts.remote(self._restarts)
+        return bool(status.stop_requested)
+
+    def stop(self) -> dict[str, Any] | None:
+        """Drain and end everything; return the run report, null if there is none."""
+        undrained = deployment.drain(list(self._symbol_actors.values()), timeout_s=_DRAIN_TIMEOUT_S)
+        if undrained:
+            logger.error("not drained actors=%d: their last frames are lost", undrained)
+        report = None
+        if self._coordinator is not None:
+            try:
+                report = ray.get(self._coordinator.report.remote(), timeout=_DRAIN_TIMEOUT_S)
+                ray.get(self._coordinator.close.remote(), timeout=_DRAIN_TIMEOUT_S)
+            except (RayActorError, GetTimeoutError) as error:
+                logger.error("no report: %s", error)  # noqa: TRY400 - the line says it all
+        everything = [*self._symbol_actors.values(), self._coordinator, self._exchange]
+        deployment.end([actor for actor in everything if actor is not None])
+        self._symbol_actors, self._coordinator, self._exchange = {}, None, None
+        self._planned, self._starts = [], []
+        return report
+
+    def _with_exchange(self, config: Config) -> Config:
+        """Start the built-in exchange if it is the venue; return the config with its urls."""
+        if not config.venue.is_built_in:
+            return config
+        self._exchange = deployment.start_exchange(config)
+        websocket_url, rest_url = deployment.answer_of(
+            self._exchange.start.remote(), timeout_s=_START_TIMEOUT_S, what="the exchange"
+        )
+        urls = {"websocket_url": websocket_url, "rest_url": rest_url}
+        return config.model_copy(update={"venue": config.venue.model_copy(update=urls)})
+
+    def _check_symbols(self, venue: Venue) -> list[Instrument]:
+        """Return the listing of the symbols.
+
+        Raises:
+            ConfigError: The venue does not list all of them.
+            VenueError: It cannot be asked.
+        """
+        rest = RestClient()
+        try:
+            body = rest.get(venue.instruments_request(self._config.symbols))
+        except VenueRefused:
+            # One unknown name is enough to refuse them all: the whole listing tells which.
+            body = rest.get(venue.instruments_request([]))
+        listed = {instrument.symbol: instrument for instrument in venue.parse_instruments(body)}
+        unknown = [symbol for symbol in self._config.symbols if symbol not in listed]
+        if unknown:
+            raise ConfigError(
+                self._config_path,
+                [
+                    f"symbols: expected names that {venue.name} lists, found {symbol}"
+                    for symbol in unknown
+                ],
+            )
+        return [listed[symbol] for symbol in self._config.symbols]
+
+    def _serve_board(self) -> str | None:
+        if not self._config.board.serve:
+            return None
+        assert self._coordinator is not None  # noqa: S101 - made just before
+        url: str = deployment.answer_of(
+            self._coordinator.serve_board.remote(self._config.board),
+            timeout_s=_START_TIMEOUT_S,
+            what="the board",
+        )
+        return url
+
+    def _watch_starts(self) -> None:
+        """Start symbol actors, as many at a time as CPUs: the first are warm while others load."""
+        if self._starts:
+            done, self._starts = ray.wait(self._starts, num_returns=len(self._starts), timeout=0.0)
+            for reference in done:
+                deployment.answer_of(reference, timeout_s=1.0, what="the start of a symbol actor")
+        while self._planned and len(self._starts) < max(1, int(self._cpus)):
+            shard = self._planned.pop(0)
+            actor = deployment.start_symbol_actor(shard, self._config, cpus=self._cpus_per_actor)
+            self._symbol_actors[shard.name] = actor
+            self._starts.append(actor.start.remote())
+
+    def _watch_symbol_actors(self) -> None:
+        if not self._symbol_actors:
+            return
+        pending = {actor.status.remote(): name for name, actor in self._symbol_actors.items()}
+        answered, _ = ray.wait(list(pending), num_returns=len(pending), timeout=_WATCH_TIMEOUT_S)
+        for reference in answered:
+            name = pending[reference]
+            try:
+                status = ray.get(reference)
+            except RayActorError as error:
+                _raise_if_dead(name, error)
+                continue
+            if status.started and status.alive:
+                self._working.add(name)
+            elif status.started:
+                logger.error("symbol actor broken shard=%s: %s", name, status.error)
+                ray.kill(self._symbol_actors[name], no_restart=False)
+            elif name in self._working:
+                # Ray restarted its process, and a new process waits to be started.
+                self._working.discard(name)
+                self._restarts["symbol_actors"] += 1
+                logger.warning("symbol actor restarted shard=%s", name)
+                self._starts.append(self._symbol_actors[name].start.remote())
+
+
+def _raise_if_dead(name: str, error: Exception) -> None:
+    if isinstance(error, ActorDiedError):
+        raise ClusterError(f"actor {name} is lost for good: {error}") from error
+
+
+def _board_plan(config: Config, instruments: list[Instrument]) -> BoardPlan:
+    detectors = {symbol: config.detector_of(symbol) for symbol in config.symbols}
+    return BoardPlan(
+        venue=config.venue.name,
+        symbols=config.symbols,
+        every_us=config.sampling.every,
+        headline=config.features[0],
+        detector=config.detector.name,
+        enter={symbol: detector.enter for symbol, detector in detectors.items()},
+        exit={symbol: detector.exit for symbol, detector in detectors.items()},
+        history_us=config.board.history,
+        tick_size={instrument.symbol: instrument.tick_size for instrument in instruments},
+    )

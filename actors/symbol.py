@@ -1,0 +1,236 @@
+"""A symbol's actor, or a shard's: its threads, from the socket to the coordinator."""
+
+from __future__ import annotations
+
+import logging
+import random
+import threading
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from actors.catch_up import NO_TRADES, Anchored, CatchUp, Fetched, Unserved, Verified
+from actors.delivery import Delivery
+from actors.feed import Backoff, Feed, FrameBuffer
+from actors.rest import RestClient
+from pipeline.delivery import Outbox, Payload, to_ipc
+from pipeline.durations import SECOND
+from pipeline.engine import ShardEngine
+from pipeline.venues.registry import venue_for
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from pipeline.config import Config
+    from pipeline.delivery import Envelope
+    from pipeline.engine import StepResult
+    from pipeline.sharding import Shard
+
+logger = logging.getLogger(__name__)
+
+#: Frames an outbox holds: five minutes of them at four a second.
+_OUTBOX_FRAMES = 1_200
+
+#: A connection that is silent for so long has nothing under way: the venue's clock may close bars.
+_QUIET_US = SECOND
+
+#: The longest time between two reports.
+_REPORT_S = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerStatus:
+    """Whether a worker works.
+
+    Attributes:
+        started: It was started in this process.
+        alive: All its threads run.
+        error: Why one does not, or null.
+    """
+
+    started: bool
+    alive: bool
+    error: str | None
+
+
+class SymbolWorker:
+    """Owns one symbol's feed and computation, or those of a few symbols.
+
+    Four threads: the feed reads the socket into a bounded buffer; catch-up asks over REST; the
+    flush thread owns the engine; delivery pushes frames to the coordinator. When the coordinator
+    does not take frames, the flush thread leaves the buffer alone; when that is full, new trades
+    are dropped, and the hole in their ids is fetched over REST later.
+
+    Args:
+        shard: Its name and symbols.
+        config: The whole configuration, with the venue's urls.
+        push: Delivers an envelope, returns the coordinator's watermark; see Delivery.
+    """
+
+    def __init__(self, shard: Shard, config: Config, push: Callable[[Envelope], int]) -> None:
+        self._shard = shard
+        self._config = config
+        self._venue = venue_for(
+            config.venue.name,
+            websocket_url=config.venue.websocket_url,
+            rest_url=config.venue.rest_url,
+        )
+        self._push = push
+        self._stopping = threading.Event()
+        self._starting = threading.Lock()
+        self._started = False
+        self._error: str | None = None
+        self._verified = 0
+        self._waiting = set(shard.symbols)
+        self._newest_event_us: int | None = None
+        self._reported_s = 0.0
+
+    def start(self) -> None:
+        """Open the feed and start to work; a second call changes nothing."""
+        with self._starting:
+            if not self._started:
+                self._open()
+                self._started = True
+
+    def _open(self) -> None:
+        symbols = self._shard.symbols
+        self._engine = ShardEngine(symbols, self._config)
+        self._buffer = FrameBuffer(self._config.actors.max_buffered_trades)
+        self._feed = Feed(
+            self._venue.connection(symbols),
+            self._buffer,
+            name=self._shard.name,
+            # Jitter must differ from process to process.
+            backoff=Backoff(random.Random()),  # noqa: S311 - not for secrets
+        )
+        rest = RestClient()
+        self._catch_up = CatchUp(symbols, self._config, self._venue, rest, self._feed)
+        outbox = Outbox(self._shard.name, time.time_ns(), _OUTBOX_FRAMES)
+        self._delivery = Delivery(outbox, self._push)
+        self._flushing = threading.Thread(target=self._run, name="flush", daemon=True)
+        self._feed.start()
+        self._catch_up.start()
+        self._delivery.start()
+        self._flushing.start()
+        logger.info("started shard=%s symbols=%d", self._shard.name, len(symbols))
+
+    def stop(self, timeout_s: float = 5.0) -> bool:
+        """Close the feed, report what is left, and say whether all of it was acknowledged."""
+        if not self._started:
+            return True
+        self._feed.stop()
+        self._catch_up.stop()
+        self._stopping.set()
+        self._flushing.join(timeout_s)
+        drained = self._delivery.drain(timeout_s)
+        self._delivery.stop()
+        logger.info("stopped shard=%s drained=%s", self._shard.name, drained)
+        return drained
+
+    def status(self) -> WorkerStatus:
+        """Return whether everything runs."""
+        if not self._started:
+            return WorkerStatus(started=False, alive=False, error=None)
+        threads = (self._flushing.is_alive(), self._catch_up.alive, self._delivery.alive)
+        return WorkerStatus(started=True, alive=all(threads), error=self._error)
+
+    def _run(self) -> None:
+        every_s = self._config.actors.flush / SECOND
+        due_s = time.monotonic()
+        try:
+            while not self._stopping.is_set():
+                due_s = max(due_s + every_s, time.monotonic())
+                self._flush()
+                self._stopping.wait(max(0.0, due_s - time.monotonic()))
+            self._flush(final=True)
+        except Exception as error:  # the outermost loop: the supervisor restarts the actor
+            self._error = f"{type(error).__name__}: {error}"
+            logger.exception("flush thread died shard=%s", self._shard.name)
+            raise
+
+    def _flush(self, *, final: bool = False) -> None:
+        """Compute what arrived since the last flush, and report it."""
+        if self._delivery.full:
+            return
+        backfilled = self._take_findings()
+        trades = self._take_trades()
+        result = self._engine.step(trades, backfilled=backfilled, clock_us=self._clock_us())
+        self._catch_up.report(self._engine.holes(), self._engine.last_ids())
+        news = trades.height or backfilled.height or result.bars.height or result.alerts.height
+        if news or final or time.monotonic() - self._reported_s >= _REPORT_S:
+            self._report(result)
+
+    def _take_findings(self) -> pl.DataFrame:
+        """Apply what catch-up found; return the trades among it."""
+        fetched = [NO_TRADES]
+        for finding in self._catch_up.findings():
+            match finding:
+                case Anchored(symbol, open_us, history, trades):
+                    self._waiting.discard(symbol)
+                    if open_us is not None:
+                        self._report(self._engine.anchor(symbol, open_us, history))
+                        fetched.append(trades)
+                case Fetched(trades):
+                    fetched.append(trades)
+                case Unserved(symbol):
+                    self._engine.give_up(symbol)
+                case Verified(generation):
+                    self._verified = generation
+        return pl.concat(fetched)
+
+    def _take_trades(self) -> pl.DataFrame:
+        """Return what the feed read, once every symbol has started."""
+        if self._waiting:
+            return NO_TRADES
+        parsed = self._venue.parse(*self._buffer.drain())
+        if parsed.closing:
+            self._feed.reconnect("the venue announced that it will close")
+        for refusal in parsed.refusals:
+            logger.error("venue refused shard=%s: %s", self._shard.name, refusal)
+        if parsed.rejected.height:
+            reason = parsed.rejected["reason"][0]
+            logger.warning(
+                "rejected shard=%s messages=%d first=%s",
+                self._shard.name,
+                parsed.rejected.height,
+                reason,
+            )
+            self._engine.reject(parsed.rejected)
+        if parsed.trades.height:
+            newest_us = int(parsed.trades["event_time"].to_physical().to_numpy().max())
+            known_us = self._newest_event_us
+            self._newest_event_us = newest_us if known_us is None else max(newest_us, known_us)
+        return parsed.trades
+
+    def _clock_us(self) -> int | None:
+        """Return the venue time up to which this connection has told everything; null if unknown.
+
+        While messages come in, their own event times say it. A connection that is silent leaves it
+        to the venue's clock; one that is down, or may have missed trades, leaves it open.
+        """
+        feed = self._feed.status()
+        if not feed.connected or feed.generation != self._verified or self._waiting:
+            return None
+        if feed.silent_s * SECOND < _QUIET_US:
+            return self._newest_event_us
+        return self._catch_up.settled_us(time.monotonic_ns() // 1000, _QUIET_US)
+
+    def _report(self, result: StepResult) -> None:
+        self._reported_s = time.monotonic()
+        venue_us = self._catch_up.venue_us(time.monotonic_ns() // 1000)
+        feed = self._feed.status()
+        skew_us = 0 if venue_us is None else venue_us - time.time_ns() // 1000
+        health = self._engine.health(venue_us=venue_us, skew_us=skew_us, reconnects=feed.reconnects)
+        self._delivery.put(
+            Payload(
+                bars=to_ipc(result.bars),
+                features=to_ipc(result.features),
+                alerts=to_ipc(result.alerts),
+                health=to_ipc(health),
+                venue_us=venue_us,
+                connected=feed.connected,
+                reconnects=feed.reconnects,
+            )
+        )
