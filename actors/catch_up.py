@@ -49,7 +49,7 @@ NO_TRADES = pl.DataFrame(schema=TRADES)
 
 @dataclass(frozen=True, slots=True)
 class Anchored:
-    """A symbol can start: the first bar to build, the bars before it, the trades from it on."""
+    """Where a symbol starts: the first bar to build, the bars before it, the trades from it on."""
 
     symbol: str
     open_us: int | None  # null: the symbol never traded
@@ -95,7 +95,7 @@ class CatchUp:
         config: For the grid and the history that fills the longest window.
         venue: What to ask for.
         rest: Asks it.
-        feed: Whose connections are watched: each new one may have missed trades.
+        feed: Opened once every symbol has its start; each new connection may have missed trades.
     """
 
     def __init__(
@@ -171,10 +171,26 @@ class CatchUp:
         now_s = time.monotonic()
         if now_s >= self._clock_due_s:
             self._read_clock()
+        if not self._feed.started:
+            self._anchor_all()
         status = self._feed.status()
         if status.connected and status.generation != self._verified:
             self._verify(status.generation)
         self._heal(now_s)
+
+    def _anchor_all(self) -> None:
+        """Find where each symbol starts, and only then open the feed.
+
+        In this order a symbol that never traded is told from one whose first trades were missed,
+        and nothing waits in the feed's buffer meanwhile.
+        """
+        for symbol in self._symbols:
+            if self._stopping.is_set():
+                return
+            if symbol not in self._anchored:
+                self._found.put(self._anchor(symbol))
+                self._anchored.add(symbol)
+        self._feed.start()
 
     def _read_clock(self) -> None:
         sent_us = time.monotonic_ns() // 1000
@@ -186,15 +202,11 @@ class CatchUp:
         self._clock_due_s = time.monotonic() + (_CLOCK_EVERY_S if running else _FIRST_CLOCK_EVERY_S)
 
     def _verify(self, generation: int) -> None:
-        """Fetch what each symbol missed before this connection: its start, or its newest ids."""
+        """Make what each symbol missed before this connection a hole, to be healed like any."""
         for symbol in self._symbols:
             if self._stopping.is_set():
                 return
-            if symbol in self._anchored:
-                self._fetch_tail(symbol)
-            else:
-                self._found.put(self._anchor(symbol))
-                self._anchored.add(symbol)
+            self._fetch_tail(symbol)
         self._verified = generation
         self._found.put(Verified(generation))
 
@@ -202,10 +214,13 @@ class CatchUp:
         with self._lock:
             last_id = self._last_ids.get(symbol)
         newest = newest_trade(self._venue, self._rest, symbol)
-        if newest.is_empty() or last_id is None or newest["trade_id"][0] <= last_id:
+        if newest.is_empty() or newest["trade_id"][0] == last_id:
             return
-        logger.info("tail missing symbol=%s after_id=%d", symbol, last_id)
-        # The newest alone opens a hole, which is then healed like any other.
+        if last_id is None:
+            # It had no trade when it was anchored: its first ever is missing.
+            request = self._venue.trades_request(symbol, from_id=0)
+            first = self._venue.parse_trades(self._rest.get(request), symbol, _wall_us())
+            self._found.put(Fetched(first))
         self._found.put(Fetched(newest))
 
     def _anchor(self, symbol: str) -> Anchored:
@@ -215,7 +230,7 @@ class CatchUp:
         every_us = self._config.sampling.every
         open_us = newest["event_time"].to_physical()[0] // every_us * every_us
         request = self._venue.trades_request(symbol, start_us=open_us)
-        page = self._venue.parse_trades(self._rest.get(request), symbol, time.time_ns() // 1000)
+        page = self._venue.parse_trades(self._rest.get(request), symbol, _wall_us())
         trades = [page]
         if page["trade_id"][-1] < newest["trade_id"][0]:
             trades.append(
@@ -272,3 +287,7 @@ class CatchUp:
             if from_id not in trades["trade_id"] and now_s - hole.since_s >= GIVE_UP_S:
                 logger.error("lost symbol=%s ids=%d..%d", symbol, from_id, to_id)
                 self._found.put(Unserved(symbol))
+
+
+def _wall_us() -> int:
+    return time.time_ns() // 1000

@@ -171,6 +171,11 @@ class Feed:
         """Start dialing; returns at once."""
         self._thread.start()
 
+    @property
+    def started(self) -> bool:
+        """Whether `start` was called."""
+        return self._thread.ident is not None
+
     def stop(self) -> None:
         """End the connection and the thread; returns when it ended, or could not for too long."""
         self._stopping.set()

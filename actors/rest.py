@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from actors.loopback import is_loopback
+from actors.loopback import is_loopback_url
 from pipeline.errors import VenueDisconnected, VenueError, VenueRefused
 from pipeline.schema import BARS, TRADES
 
@@ -64,7 +64,7 @@ class RestClient:
             raise VenueDisconnected(f"GET {url}: {error}") from error
 
     def _fetch(self, url: str) -> bytes:
-        opener = self._direct if is_loopback(url) else self._proxied
+        opener = self._direct if is_loopback_url(url) else self._proxied
         request = urllib.request.Request(  # noqa: S310 - the configuration takes http and https only
             url, headers={"User-Agent": self._user_agent}
         )

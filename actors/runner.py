@@ -15,7 +15,7 @@ from actors.client import PipelineClient, find_pipeline
 from actors.interruption import interruption
 from actors.session import COORDINATOR, join_cluster, leave_cluster
 from actors.supervise import Pipeline
-from pipeline.errors import ClusterError, CryptoctopusError
+from pipeline.errors import AddressError, ClusterError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -85,7 +85,7 @@ def _check_port(board: BoardConfig) -> None:
         try:
             probe.bind((board.host, board.port))
         except OSError as error:
-            raise CryptoctopusError(
+            raise AddressError(
                 f"board: cannot listen on {board.host}:{board.port}: {error.strerror}; "
                 "choose another with --set board.port=5007"
             ) from error

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import websocket
 
-from actors.loopback import is_loopback
+from actors.loopback import is_loopback_url
 
 _READ_BYTES = 65_536
 
@@ -73,7 +73,7 @@ def _proxy_options(url: str) -> dict[str, Any]:
 
     websocket-client looks at `http_no_proxy` only beside a proxy that is given, not found.
     """
-    if not is_loopback(url):
+    if not is_loopback_url(url):
         return {}
     host = urlsplit(url).hostname
     return {"http_proxy_host": "none.invalid", "http_proxy_port": 1, "http_no_proxy": [host]}

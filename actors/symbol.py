@@ -83,7 +83,6 @@ class SymbolWorker:
         self._started = False
         self._error: str | None = None
         self._verified = 0
-        self._waiting = set(shard.symbols)
         self._newest_event_us: int | None = None
         self._reported_s = 0.0
 
@@ -110,7 +109,6 @@ class SymbolWorker:
         outbox = Outbox(self._shard.name, time.time_ns(), _OUTBOX_FRAMES)
         self._delivery = Delivery(outbox, self._push)
         self._flushing = threading.Thread(target=self._run, name="flush", daemon=True)
-        self._feed.start()
         self._catch_up.start()
         self._delivery.start()
         self._flushing.start()
@@ -156,7 +154,9 @@ class SymbolWorker:
             return
         backfilled = self._take_findings()
         trades = self._take_trades()
-        result = self._engine.step(trades, backfilled=backfilled, clock_us=self._clock_us())
+        result = self._engine.step(
+            trades, backfilled=backfilled, clock_us=self._clock_us(), skew_us=self._skew_us()
+        )
         self._catch_up.report(self._engine.holes(), self._engine.last_ids())
         news = trades.height or backfilled.height or result.bars.height or result.alerts.height
         if news or final or time.monotonic() - self._reported_s >= _REPORT_S:
@@ -168,7 +168,6 @@ class SymbolWorker:
         for finding in self._catch_up.findings():
             match finding:
                 case Anchored(symbol, open_us, history, trades):
-                    self._waiting.discard(symbol)
                     if open_us is not None:
                         self._report(self._engine.anchor(symbol, open_us, history))
                         fetched.append(trades)
@@ -181,8 +180,8 @@ class SymbolWorker:
         return pl.concat(fetched)
 
     def _take_trades(self) -> pl.DataFrame:
-        """Return what the feed read, once every symbol has started."""
-        if self._waiting:
+        """Return what the feed read, once it is known where every symbol starts."""
+        if not self._verified:
             return NO_TRADES
         parsed = self._venue.parse(*self._buffer.drain())
         if parsed.closing:
@@ -198,11 +197,15 @@ class SymbolWorker:
                 reason,
             )
             self._engine.reject(parsed.rejected)
-        if parsed.trades.height:
-            newest_us = int(parsed.trades["event_time"].to_physical().to_numpy().max())
+        trades = parsed.trades.filter(pl.col("symbol").is_in(self._shard.symbols))
+        if trades.height < parsed.trades.height:
+            strays = parsed.trades.height - trades.height
+            logger.warning("not asked for shard=%s trades=%d", self._shard.name, strays)
+        if trades.height:
+            newest_us = int(trades["event_time"].to_physical().to_numpy().max())
             known_us = self._newest_event_us
             self._newest_event_us = newest_us if known_us is None else max(newest_us, known_us)
-        return parsed.trades
+        return trades
 
     def _clock_us(self) -> int | None:
         """Return the venue time up to which this connection has told everything; null if unknown.
@@ -211,18 +214,22 @@ class SymbolWorker:
         to the venue's clock; one that is down, or may have missed trades, leaves it open.
         """
         feed = self._feed.status()
-        if not feed.connected or feed.generation != self._verified or self._waiting:
+        if not feed.connected or feed.generation != self._verified:
             return None
         if feed.silent_s * SECOND < _QUIET_US:
             return self._newest_event_us
         return self._catch_up.settled_us(time.monotonic_ns() // 1000, _QUIET_US)
 
+    def _skew_us(self) -> int:
+        """Return the venue's clock less this machine's; 0 while it is unknown."""
+        venue_us = self._catch_up.venue_us(time.monotonic_ns() // 1000)
+        return 0 if venue_us is None else venue_us - time.time_ns() // 1000
+
     def _report(self, result: StepResult) -> None:
         self._reported_s = time.monotonic()
         venue_us = self._catch_up.venue_us(time.monotonic_ns() // 1000)
         feed = self._feed.status()
-        skew_us = 0 if venue_us is None else venue_us - time.time_ns() // 1000
-        health = self._engine.health(venue_us=venue_us, skew_us=skew_us, reconnects=feed.reconnects)
+        health = self._engine.health(venue_us=venue_us, reconnects=feed.reconnects)
         self._delivery.put(
             Payload(
                 bars=to_ipc(result.bars),

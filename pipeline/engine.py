@@ -124,6 +124,7 @@ class ShardEngine:
         *,
         backfilled: pl.DataFrame | None = None,
         clock_us: int | None = None,
+        skew_us: int = 0,
     ) -> StepResult:
         """Apply trades, close what the clock has passed, and publish it.
 
@@ -132,6 +133,7 @@ class ShardEngine:
             backfilled: TRADES fetched for `holes`.
             clock_us: The venue's clock up to which every trade of a symbol without holes is here;
                 null lets only event times close bars.
+            skew_us: The venue's clock less the one that stamped `receive_time`.
         """
         live = self._rows(trades, live=True)
         fetched = _NO_TRADES if backfilled is None else self._rows(backfilled, live=False)
@@ -142,7 +144,7 @@ class ShardEngine:
         clocks = np.full(len(self.symbols), _NEVER if clock_us is None else clock_us)
         clocks[[bool(ledger.pending) for ledger in self._ledgers]] = _NEVER
         closed = self._builder.push(rows, clocks)
-        self._count(rows, closed)
+        self._count(rows, closed, skew_us)
         return self._publish(
             closed.frame, closed.symbol_index, closed.open_us, closed.close, closed.complete
         )
@@ -173,14 +175,11 @@ class ShardEngine:
             if symbol in self._index:
                 self._tallies[self._index[symbol]].rejected += count
 
-    def health(
-        self, *, venue_us: int | None, skew_us: int = 0, reconnects: int = 0
-    ) -> pl.DataFrame:
+    def health(self, *, venue_us: int | None, reconnects: int = 0) -> pl.DataFrame:
         """Return HEALTH.
 
         Args:
             venue_us: The venue's clock; null while it is unknown.
-            skew_us: The venue's clock less the one that stamps `receive_time`.
             reconnects: Of the connection that carries these symbols.
         """
         rows = []
@@ -208,7 +207,7 @@ class ShardEngine:
                     "rejected": tally.rejected,
                     "coverage_frac": ledger.coverage_frac,
                     "reconnects": reconnects,
-                    "lag_ms": None if tally.lag_ms is None else tally.lag_ms + skew_us / 1e3,
+                    "lag_ms": tally.lag_ms,
                     "bars": tally.bars,
                     "incomplete_bars": tally.incomplete_bars,
                     "alerts": int(self._episodes.started[index]),
@@ -242,14 +241,14 @@ class ShardEngine:
             self._ledgers[index].admit(part) for index, part in zip(present, parts, strict=True)
         ]
 
-    def _count(self, rows: NDArray[np.void], closed: ClosedBars) -> None:
+    def _count(self, rows: NDArray[np.void], closed: ClosedBars, skew_us: int) -> None:
         for index in np.unique(rows["symbol_index"]):
             newest = rows[rows["symbol_index"] == index][-1]
             tally = self._tallies[index]
             tally.last_price = float(newest["price"])
             tally.last_trade_us = int(newest["event_us"])
             if newest["live"]:
-                tally.lag_ms = int(newest["receive_us"] - newest["event_us"]) / 1e3
+                tally.lag_ms = (int(newest["receive_us"] - newest["event_us"]) + skew_us) / 1e3
         counts = np.bincount(closed.symbol_index, minlength=len(self.symbols))
         complete = np.bincount(
             closed.symbol_index, weights=closed.complete, minlength=len(self.symbols)

@@ -75,11 +75,11 @@ class SyntheticMarket:
     Args:
         symbols: Some of PROFILES.
         seed: Same seed, start and options: same trades.
-        start_us: What the exchange's clock shows when it opens, a multiple of a second.
+        start_us: What the exchange's clock shows when it opens.
         trades_per_s: Over all symbols at every moment, so that a burst of one takes from the
             others; null for the natural rates, which rise in bursts.
         jumps_per_hour: Of each symbol, besides a tenth as many of all symbols at once.
-        history_us: How long there was trading before the start, a multiple of a second.
+        history_us: How long there was trading before the start, in whole steps of 50 ms.
 
     Raises:
         ConfigError: There is no such symbol, or it is named twice, or none is named.
@@ -101,7 +101,7 @@ class SyntheticMarket:
         profiles = [PROFILES[symbol] for symbol in symbols]
         self.listings: tuple[Listing, ...] = tuple(profile.listing for profile in profiles)
         self.start_us = start_us
-        self.history_start_us = start_us - history_us
+        self.history_start_us = start_us - history_us // _STEP_US * _STEP_US
         self._symbols = tuple(symbols)
         self._random = np.random.default_rng(seed)
         self._jumps: deque[Jump] = deque(maxlen=JUMPS_HELD)

@@ -7,10 +7,7 @@ Between a trade and a socket each message passes three places: `Exchange.advance
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import logging
-import socket
-import ssl
 import threading
 import time
 from typing import TYPE_CHECKING
@@ -18,10 +15,12 @@ from typing import TYPE_CHECKING
 from aiohttp import WSMsgType, web
 
 from actors.exchange.connection import GOING_AWAY, Connection
+from actors.exchange.listening import listen, tls_context
+from actors.loopback import is_loopback
 from pipeline.durations import SECOND
-from pipeline.errors import ConfigError, VenueError
+from pipeline.errors import ConfigError
 from pipeline.exchange import admin, rest
-from pipeline.exchange.clock import VenueClock
+from pipeline.exchange.clock import MarketClock
 from pipeline.exchange.control import Session
 from pipeline.exchange.heartbeat import Heartbeat
 from pipeline.exchange.streams import Stream, messages, parse_stream
@@ -30,6 +29,8 @@ from pipeline.exchange.weights import RequestWeights
 from pipeline.exchange.wire import combined, frame
 
 if TYPE_CHECKING:
+    import socket
+    import ssl
     from collections.abc import Sequence
     from pathlib import Path
 
@@ -83,17 +84,18 @@ class ExchangeServer:
         ping_every_s: float = 20.0,
         pong_timeout_s: float = 60.0,
     ) -> None:
-        if admin and not _is_loopback(host):
+        if admin and not is_loopback(host):
             raise ConfigError("exchange", [f"admin: expected a loopback host, found {host}"])
         self._source = source
         self._host = host
         self._port = port
         self._admin = admin
-        self._tls = (tls_cert, tls_key)
+        self._tls_cert = tls_cert
+        self._tls_key = tls_key
         self._ping_every_us = round(ping_every_s * SECOND)
         self._pong_timeout_us = round(pong_timeout_s * SECOND)
         self._exchange = Exchange(source)
-        self._clock = VenueClock(source.start_us, speed=speed)
+        self._clock = MarketClock(source.start_us, speed=speed)
         self._weights = RequestWeights()
         self._connections: set[Connection] = set()
         self._readers: dict[tuple[Stream, int], list[Connection]] = {}
@@ -104,19 +106,11 @@ class ExchangeServer:
         """Listen, lay down history, and serve from another thread; return the bound port.
 
         Raises:
-            VenueError: The address cannot be bound.
+            AddressError: The address cannot be bound.
             ConfigError: The certificate cannot be used.
         """
-        tls = self._tls_context()
-        family = socket.AF_INET6 if ":" in self._host else socket.AF_INET
-        try:
-            listener = socket.create_server((self._host, self._port), family=family)
-        except OSError as error:
-            # `create_server` adds the address in its own words.
-            reason, _, _ = str(error.strerror).partition(" (while")
-            raise VenueError(
-                f"exchange: cannot listen on {self._host}:{self._port}: {reason}"
-            ) from error
+        tls = None if self._tls_cert is None else tls_context(self._tls_cert, self._tls_key)
+        listener = listen(self._host, self._port)
         port = int(listener.getsockname()[1])
         if not self._source.recorded:
             self._clock.start(_monotonic_us())
@@ -138,17 +132,6 @@ class ExchangeServer:
         self._running = None
         loop.call_soon_threadsafe(self._stopping.set)
         thread.join()
-
-    def _tls_context(self) -> ssl.SSLContext | None:
-        cert, key = self._tls
-        if cert is None:
-            return None
-        context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        try:
-            context.load_cert_chain(cert, key)
-        except OSError as error:
-            raise ConfigError("exchange", [f"tls_cert: cannot use {cert}: {error}"]) from error
-        return context
 
     def _run(
         self,
@@ -205,14 +188,12 @@ class ExchangeServer:
             if self._exchange.now_us >= target_us:
                 return
             if recorded and any(connection.behind for connection in self._connections):
-                break
+                return
             step = self._exchange.advance(min(target_us, self._exchange.now_us + _STEP_US))
             for (stream, unit_us), readers in self._readers.items():
                 found = messages(self._exchange, stream, step, unit_us)
                 if found:
                     _deliver(stream, found, readers)
-        if recorded:
-            self._clock.hold(self._exchange.now_us)
 
     def _index_readers(self) -> None:
         """Find who reads which stream, and let a standing clock go once somebody does."""
@@ -313,15 +294,6 @@ def _answer(response: rest.Response) -> web.Response:
         body=response.body,
         content_type="application/json",
     )
-
-
-def _is_loopback(host: str) -> bool:
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:  # another name: it may lead anywhere
-        return False
 
 
 def _monotonic_us() -> int:

@@ -24,8 +24,8 @@ class ZScore:
     """|r - mean| / std, both of the samples before r (sample standard deviation, n - 1).
 
     No score where the window is not full, has too few valid samples, or an incomplete bar is in it
-    or tested; and none where it is flat, for then there is no scale to judge by. Excluding r matters: a score
-    that includes its own return cannot exceed (n - 1) / sqrt(n).
+    or tested; and none where it is flat, for then there is no scale to judge by. Excluding r
+    matters: a score that includes its own return cannot exceed (n - 1) / sqrt(n).
     """
 
     name = "zscore"

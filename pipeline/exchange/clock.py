@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 
-class VenueClock:
+class MarketClock:
     """Counts venue time while it runs. The caller passes monotonic time in."""
 
     def __init__(self, start_us: int, *, speed: float) -> None:
@@ -26,7 +26,3 @@ class VenueClock:
             self._venue_us += (monotonic_us - self._since_us) * self._speed
             self._since_us = monotonic_us
         return int(self._venue_us)
-
-    def hold(self, venue_us: int) -> None:
-        """Fall back to `venue_us`: the time up to what was read last passes once more."""
-        self._venue_us = float(venue_us)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from actors.loopback import is_loopback
+from actors.loopback import is_loopback_url
 
 
 @pytest.mark.parametrize(
@@ -18,4 +18,4 @@ from actors.loopback import is_loopback
     ],
 )
 def test_is_loopback_looks_at_the_host_only(url: str, expected: bool) -> None:  # noqa: FBT001 - a table of cases
-    assert is_loopback(url) is expected
+    assert is_loopback_url(url) is expected

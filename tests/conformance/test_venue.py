@@ -105,7 +105,7 @@ def test_answers_that_are_something_else_raise(venue: Venue, body: bytes) -> Non
 def test_parse_counts_every_message_once(name: str, junk: list[bytes | None]) -> None:
     venue = venue_for(name, websocket_url=WEBSOCKET_URL, rest_url=REST_URL)
     messages = [TRADE_MESSAGES[name] if message is None else message for message in junk]
-    times = list(range(1_600_000_000_000_000, 1_600_000_000_000_000 + len(messages)))
+    times = list(range(1_700_000_000_000_000, 1_700_000_000_000_000 + len(messages)))
 
     parsed = venue.parse(messages, times)
 

@@ -141,9 +141,9 @@ def test_anchor_closes_a_hole_in_the_history_with_empty_steps() -> None:
 
 def test_health_tells_age_lag_and_rejections() -> None:
     shard = engine()
-    shard.step(noisy(3))
+    shard.step(noisy(3), skew_us=10_000)
     shard.reject(pl.DataFrame({"symbol": ["AUSDT", "AUSDT", "ZUSDT", None]}))
-    row = shard.health(venue_us=START_US + 5 * S, skew_us=10_000, reconnects=2).row(0, named=True)
+    row = shard.health(venue_us=START_US + 5 * S, reconnects=2).row(0, named=True)
     assert (row["last_trade_age_s"], row["rejected"], row["reconnects"]) == (2.5, 2, 2)
     assert row["lag_ms"] == 50.0  # received 40 ms after the event by a clock that is 10 ms behind
     assert (row["first_id"], row["last_id"], row["bars"], row["late"]) == (1, 3, 2, 0)

@@ -18,6 +18,9 @@ from pipeline.venues.protocol import Instrument
 
 DATA = Path(__file__).resolve().parents[3] / "../shared/data"
 
+# Any time after the recorded trades.
+RECEIVE_US = 1_700_000_000_000_000
+
 pytestmark = pytest.mark.skipif(not DATA.exists(), reason=f"no recorded market data in {DATA}")
 
 
@@ -112,7 +115,7 @@ def test_recorded_history_gives_what_another_client_made_of_it() -> None:
     recorded = recorded_trades()
     body = json.dumps([trade["info"] for trade in recorded]).encode()
 
-    trades = parse_trades(body, "XRPETH", 0)
+    trades = parse_trades(body, "XRPETH", RECEIVE_US)
 
     assert trades.height == 12_477
     assert trades["trade_id"].to_list() == list(range(13_519_807, 13_532_284))
@@ -133,7 +136,7 @@ def test_recorded_history_as_a_stream_gives_the_same_rows() -> None:
         json.dumps({"stream": "xrpeth@aggTrade", "data": event}).encode() for event in events
     ]
 
-    parsed = parse_stream(messages, [7] * len(messages))
+    parsed = parse_stream(messages, [RECEIVE_US] * len(messages))
 
     assert parsed.data == 12_477
-    assert parsed.trades.equals(parse_trades(json.dumps(recorded).encode(), "XRPETH", 7))
+    assert parsed.trades.equals(parse_trades(json.dumps(recorded).encode(), "XRPETH", RECEIVE_US))

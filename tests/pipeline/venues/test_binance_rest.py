@@ -94,7 +94,7 @@ def test_parse_trades_with_an_unsound_trade_names_the_first_one() -> None:
     )
 
     with pytest.raises(VenueError, match="BNBBTC: trade 26130: quantity: expected a number"):
-        parse_trades(page, "BNBBTC", 0)
+        parse_trades(page, "BNBBTC", 1_700_000_000_000_000)
 
 
 def test_parse_bars_gives_rows_in_time_order() -> None:

@@ -111,6 +111,10 @@ def test_parse_nothing_gives_empty_frames() -> None:
             {"T": 4_102_444_800_001},
             "event_time: expected 2010 to 2100, in milliseconds or microseconds",
         ),
+        (
+            {"T": 4_102_444_799_999},
+            "event_time: expected at most a day after it was received",
+        ),
         ({"p": 0.3528}, "aggTrade: Expected `str`, got `float` - at `$.p`"),
         ({"a": "15683430"}, "aggTrade: Expected `int`, got `str` - at `$.a`"),
         ({"a": -1}, "aggTrade: Expected `int` >= 0 - at `$.a`"),
