@@ -1,0 +1,111 @@
+from __future__ import annotations
+
+import datetime as dt
+
+import polars as pl
+import pytest
+
+from pipeline.schema import TIME
+from viz.tick import cell_frame, judge
+
+#: 2025-01-01 00:00:00 UTC.
+ZERO_US = 1_735_689_600_000_000
+
+
+def known(
+    *,
+    price: float | None = 100.0,
+    traded_s: float = 0.0,
+    connected: bool | None = True,
+    volatility: float | None = 0.5,
+    baseline: float | None = 0.4,
+) -> pl.DataFrame:
+    traded = None
+    if price is not None:
+        traded = dt.datetime(2025, 1, 1, tzinfo=dt.UTC) + dt.timedelta(seconds=traded_s)
+    return pl.DataFrame(
+        {
+            "last_price": [price],
+            "last_trade_time": [traded],
+            "connected": [connected],
+            "volatility": [volatility],
+            "score": [3.0],
+            "direction": [-1],
+            "baseline": [baseline],
+            "elevated": [0.64],
+        },
+        schema_overrides={
+            "last_price": pl.Float64,
+            "last_trade_time": TIME,
+            "connected": pl.Boolean,
+            "volatility": pl.Float64,
+            "baseline": pl.Float64,
+            "direction": pl.Int8,
+        },
+    )
+
+
+def cell(frame: pl.DataFrame, *, now_s: float = 0.0, silent_s: float = 0.0) -> dict[str, object]:
+    venue_us = ZERO_US + round(now_s * 1e6)
+    return cell_frame(frame, venue_us=venue_us, silent_s=silent_s).row(0, named=True)
+
+
+def test_cell_that_trades_is_live_with_a_signed_score() -> None:
+    assert cell(known(), now_s=0.3) == {
+        "price": 100.0,
+        "volatility": 0.5,
+        "score": -3.0,
+        "baseline": 0.4,
+        "elevated": 0.64,
+        "age_s": 0.3,
+        "state": "live",
+    }
+
+
+def test_cell_ages_on_while_the_pipeline_is_silent() -> None:
+    assert cell(known(), now_s=1.0, silent_s=2.5)["age_s"] == 3.5
+
+
+def test_cell_with_a_trade_ahead_of_the_venue_clock_is_not_of_negative_age() -> None:
+    assert cell(known(traded_s=1.0), now_s=0.0)["age_s"] == 0.0
+
+
+@pytest.mark.parametrize(
+    ("frame", "now_s", "expected"),
+    [
+        (known(price=None, connected=None), 0.0, "waiting"),
+        (known(price=None, connected=True), 0.0, "waiting"),
+        (known(connected=False), 0.0, "down"),
+        (known(), 10.0, "live"),
+        (known(), 10.1, "stale"),
+        (known(volatility=None, baseline=None), 0.0, "warming"),
+        (known(volatility=None), 0.0, "live"),
+        (known(volatility=0.0), 0.0, "live"),
+    ],
+)
+def test_cell_state(frame: pl.DataFrame, now_s: float, expected: str) -> None:
+    assert cell(frame, now_s=now_s)["state"] == expected
+
+
+@pytest.mark.parametrize(
+    ("failure", "states", "silent_s", "venue_us", "expected"),
+    [
+        (None, ["live", "stale"], 0.0, 1, ("live", "")),
+        (None, ["warming", "down"], 0.0, 1, ("live", "")),
+        ("gone", ["live"], 0.0, 1, ("offline", "gone")),
+        (None, [], 0.0, None, ("starting", "waiting for the first trade")),
+        (None, ["waiting"], 0.0, 1, ("starting", "waiting for the first trade")),
+        (None, ["live"], 3.0, 1, ("live", "")),
+        (None, ["live"], 4.0, 1, ("stale", "no report from the pipeline for 4 s")),
+        (None, ["down", "stale"], 0.0, 1, ("stale", "no symbol has a live feed")),
+    ],
+)
+def test_judge(
+    failure: str | None,
+    states: list[str],
+    silent_s: float,
+    venue_us: int | None,
+    expected: tuple[str, str],
+) -> None:
+    found = judge(failure=failure, states=states, silent_s=silent_s, venue_us=venue_us)
+    assert found == expected

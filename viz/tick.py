@@ -1,0 +1,120 @@
+"""One tick of the board: what changes for every reader, as the JSON the browser reads."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import msgspec
+import polars as pl
+
+if TYPE_CHECKING:
+    from pipeline.board import BoardPlan
+
+#: A symbol without a trade for longer than this is shown as stale.
+SYMBOL_STALE_S = 10.0
+
+#: A pipeline that reports nothing new for longer than this is shown as stale.
+BOARD_STALE_S = 3.0
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """What the browser must know once: columns are in the order of `symbols`."""
+
+    venue: str
+    symbols: tuple[str, ...]
+    tick_size: list[float]
+    enter: list[float]  # score at which an episode starts
+    every_ms: float
+    headline: str
+    detector: str
+
+
+class Tick(msgspec.Struct, frozen=True):
+    """What the browser paints each tick; lists are in the order of `Plan.symbols`.
+
+    Null is a value that is not known. `stamp_ms` is what the browser acknowledges once painted.
+    """
+
+    stamp_ms: int
+    state: str  # starting, live, stale, offline
+    reason: str  # one line, why it is not live
+    venue_ms: float | None
+    age_s: float | None  # of the newest trade of any symbol
+    trades_per_s: float
+    live: int  # symbols
+    recent_alerts: int  # in the last 15 minutes
+    restarts: int
+    price: list[float | None]
+    volatility: list[float | None]
+    score: list[float | None]  # signed by the direction of the tested return
+    baseline: list[float | None]
+    elevated: list[float | None]
+    symbol_age_s: list[float | None]
+    symbol_state: list[str]  # waiting, down, stale, warming (no volatility so far), live
+    severity: list[int]  # rank of the most severe open alert, 0 without one
+
+
+def plan_json(plan: BoardPlan) -> str:
+    """Return the plan as the browser reads it."""
+    message = Plan(
+        venue=plan.venue,
+        symbols=plan.symbols,
+        tick_size=[plan.tick_size[symbol] for symbol in plan.symbols],
+        enter=[plan.enter[symbol] for symbol in plan.symbols],
+        every_ms=plan.every_us / 1e3,
+        headline=plan.headline,
+        detector=plan.detector,
+    )
+    return msgspec.json.encode(message).decode()
+
+
+def cell_frame(known: pl.DataFrame, *, venue_us: int | None, silent_s: float) -> pl.DataFrame:
+    """Return one row a symbol as the overview shows it.
+
+    Args:
+        known: One row a symbol: `last_price`, `last_trade_time`, `connected`, `volatility`,
+            `score`, `direction`, `baseline`, `elevated`; null where nothing was reported.
+        venue_us: The newest venue clock reported.
+        silent_s: For how long that clock has not moved; ages go on growing meanwhile.
+
+    Returns:
+        `price`, `volatility`, `score` (signed), `baseline`, `elevated`, `age_s` and `state`, rows
+        as in `known`.
+    """
+    trade_us = pl.col("last_trade_time").dt.timestamp("us")
+    age_s = ((pl.lit(venue_us, pl.Int64) - trade_us) / 1e6 + silent_s).clip(0)
+    state = (
+        pl.when(pl.col("last_price").is_null())
+        .then(pl.lit("waiting"))
+        .when(~pl.col("connected"))
+        .then(pl.lit("down"))
+        .when(age_s > SYMBOL_STALE_S)
+        .then(pl.lit("stale"))
+        .when(pl.col("volatility").is_null() & pl.col("baseline").is_null())
+        .then(pl.lit("warming"))
+        .otherwise(pl.lit("live"))
+    )
+    return known.select(
+        price="last_price",
+        volatility=pl.col("volatility").round(5),
+        score=(pl.col("score") * pl.col("direction")).round(2),
+        baseline=pl.col("baseline").round(5),
+        elevated=pl.col("elevated").round(5),
+        age_s=age_s.round(1),
+        state=state,
+    )
+
+
+def judge(
+    *, failure: str | None, states: list[str], silent_s: float, venue_us: int | None
+) -> tuple[str, str]:
+    """Return the state of the whole board and one line that says why it is not live."""
+    if failure is not None:
+        return "offline", failure
+    if venue_us is None or all(state == "waiting" for state in states):
+        return "starting", "waiting for the first trade"
+    if silent_s > BOARD_STALE_S:
+        return "stale", f"no report from the pipeline for {silent_s:.0f} s"
+    if not any(state in {"live", "warming"} for state in states):
+        return "stale", "no symbol has a live feed"
+    return "live", ""
