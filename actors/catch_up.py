@@ -65,6 +65,14 @@ class Fetched:
 
 
 @dataclass(frozen=True, slots=True)
+class Expected:
+    """The venue has issued every id of a symbol up to this one."""
+
+    symbol: str
+    last_id: int
+
+
+@dataclass(frozen=True, slots=True)
 class Unserved:
     """The venue does not serve the first hole of a symbol."""
 
@@ -78,7 +86,7 @@ class Verified:
     generation: int
 
 
-Finding = Anchored | Fetched | Unserved | Verified
+Finding = Anchored | Fetched | Expected | Unserved | Verified
 
 
 @dataclass(slots=True)
@@ -112,7 +120,7 @@ class CatchUp:
         self._holes: Mapping[str, list[tuple[int, int]]] = {}
         self._last_ids: Mapping[str, int | None] = {}
         self._watched: dict[tuple[str, int], _Hole] = {}
-        self._anchored: set[str] = set()
+        self._anchored: dict[str, int | None] = {}  # the newest id found, null without a trade
         self._verified = 0
         self._clock_due_s = 0.0
         self._stopping = threading.Event()
@@ -188,8 +196,10 @@ class CatchUp:
             if self._stopping.is_set():
                 return
             if symbol not in self._anchored:
-                self._found.put(self._anchor(symbol))
-                self._anchored.add(symbol)
+                anchored = self._anchor(symbol)
+                self._found.put(anchored)
+                ids = anchored.trades["trade_id"]
+                self._anchored[symbol] = ids[-1] if len(ids) else None
         self._feed.start()
 
     def _read_clock(self) -> None:
@@ -212,7 +222,8 @@ class CatchUp:
 
     def _fetch_tail(self, symbol: str) -> None:
         with self._lock:
-            last_id = self._last_ids.get(symbol)
+            # Before the first report only the anchor is known.
+            last_id = self._last_ids.get(symbol, self._anchored[symbol])
         newest = newest_trade(self._venue, self._rest, symbol)
         if newest.is_empty() or newest["trade_id"][0] == last_id:
             return
@@ -221,7 +232,7 @@ class CatchUp:
             request = self._venue.trades_request(symbol, from_id=0)
             first = self._venue.parse_trades(self._rest.get(request), symbol, _wall_us())
             self._found.put(Fetched(first))
-        self._found.put(Fetched(newest))
+        self._found.put(Expected(symbol, newest["trade_id"][0]))
 
     def _anchor(self, symbol: str) -> Anchored:
         newest = newest_trade(self._venue, self._rest, symbol)

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from actors.catch_up import NO_TRADES, Anchored, CatchUp, Fetched, Unserved, Verified
+from actors.catch_up import NO_TRADES, Anchored, CatchUp, Expected, Fetched, Unserved, Verified
 from actors.delivery import Delivery
 from actors.feed import Backoff, Feed, FrameBuffer
 from actors.rest import RestClient
@@ -157,7 +157,8 @@ class SymbolWorker:
         result = self._engine.step(
             trades, backfilled=backfilled, clock_us=self._clock_us(), skew_us=self._skew_us()
         )
-        self._catch_up.report(self._engine.holes(), self._engine.last_ids())
+        if self._verified:
+            self._catch_up.report(self._engine.holes(), self._engine.last_ids())
         news = trades.height or backfilled.height or result.bars.height or result.alerts.height
         if news or final or time.monotonic() - self._reported_s >= _REPORT_S:
             self._report(result)
@@ -173,6 +174,8 @@ class SymbolWorker:
                         fetched.append(trades)
                 case Fetched(trades):
                     fetched.append(trades)
+                case Expected(symbol, last_id):
+                    self._engine.expect(symbol, last_id)
                 case Unserved(symbol):
                     self._engine.give_up(symbol)
                 case Verified(generation):

@@ -43,6 +43,7 @@ TRADE_ROW = np.dtype(
         ("receive_us", np.int64),
         ("price", np.float64),
         ("quantity", np.float64),
+        ("buyer_is_maker", np.bool_),
         ("symbol_index", np.int32),
         ("live", np.bool_),
         ("after_loss", np.bool_),

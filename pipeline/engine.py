@@ -11,6 +11,7 @@ import polars as pl
 from pipeline.bars import TRADE_ROW, BarBuilder
 from pipeline.detect.episodes import Episodes, ScoredRows, alerts_frame
 from pipeline.detect.zscore import ZScore
+from pipeline.digest import TradeDigest
 from pipeline.features import FeatureTable
 from pipeline.grid import fill_grid
 from pipeline.ledger import TradeLedger
@@ -72,6 +73,7 @@ class ShardEngine:
         self._index = {symbol: at for at, symbol in enumerate(self.symbols)}
         self._ledgers = [TradeLedger(config.actors.max_held_trades) for _ in self.symbols]
         self._tallies = [_Tally() for _ in self.symbols]
+        self._digests = [TradeDigest() for _ in self.symbols] if config.actors.digest else []
         self._released: list[NDArray[np.void]] = []
         self._builder = BarBuilder(
             self.symbols,
@@ -164,6 +166,10 @@ class ShardEngine:
             for symbol, ledger in zip(self.symbols, self._ledgers, strict=True)
         }
 
+    def expect(self, symbol: str, last_id: int) -> None:
+        """Take it that the venue has issued every id of a symbol up to `last_id`."""
+        self._ledgers[self._index[symbol]].expect(last_id)
+
     def give_up(self, symbol: str) -> None:
         """Declare the first hole of a symbol lost; what waited for it joins the next step."""
         index = self._index[symbol]
@@ -211,6 +217,7 @@ class ShardEngine:
                     "bars": tally.bars,
                     "incomplete_bars": tally.incomplete_bars,
                     "alerts": int(self._episodes.started[index]),
+                    "sha256": self._digests[index].hexdigest() if self._digests else None,
                 }
             )
         times = pl.Schema({"last_trade_time": pl.Int64})
@@ -225,6 +232,7 @@ class ShardEngine:
         rows["price"] = trades["price"].to_numpy()
         rows["quantity"] = trades["quantity"].to_numpy()
         rows["symbol_index"] = trades["symbol"].cast(self._symbol_type).to_physical().to_numpy()
+        rows["buyer_is_maker"] = trades["buyer_is_maker"].to_numpy()
         rows["live"] = live
         rows["after_loss"] = False
         return rows
@@ -243,10 +251,13 @@ class ShardEngine:
 
     def _count(self, rows: NDArray[np.void], closed: ClosedBars, skew_us: int) -> None:
         for index in np.unique(rows["symbol_index"]):
-            newest = rows[rows["symbol_index"] == index][-1]
+            mine = rows[rows["symbol_index"] == index]
+            newest = mine[-1]
             tally = self._tallies[index]
             tally.last_price = float(newest["price"])
             tally.last_trade_us = int(newest["event_us"])
+            if self._digests:
+                self._digests[index].update(mine)
             if newest["live"]:
                 tally.lag_ms = (int(newest["receive_us"] - newest["event_us"]) + skew_us) / 1e3
         counts = np.bincount(closed.symbol_index, minlength=len(self.symbols))

@@ -40,6 +40,8 @@ class TradeLedger:
         self.duplicates = 0
         self._max_held = max_held
         self._next_id = 0
+        self._expected_id = 0
+        self._after_loss = False
         self._held = _EMPTY
 
     @property
@@ -47,14 +49,14 @@ class TradeLedger:
         """The highest id known, null before the first trade."""
         if self.first_id is None:
             return None
-        return int(self._held["trade_id"][-1]) if len(self._held) else self._next_id - 1
+        held_id = int(self._held["trade_id"][-1]) if len(self._held) else 0
+        return max(self._next_id - 1, held_id, self._expected_id)
 
     @property
     def pending(self) -> int:
-        """Ids that are missing between those that are here."""
-        if not len(self._held):
-            return 0
-        return int(self._held["trade_id"][-1]) - self._next_id + 1 - len(self._held)
+        """Ids that are missing up to the highest known."""
+        last_id = self.last_id
+        return 0 if last_id is None else last_id - self._next_id + 1 - len(self._held)
 
     @property
     def coverage_frac(self) -> float:
@@ -65,11 +67,16 @@ class TradeLedger:
 
     def holes(self) -> list[tuple[int, int]]:
         """Return the missing id ranges, both ends inclusive, in order."""
-        if not len(self._held):
+        last_id = self.last_id
+        if last_id is None:
             return []
-        here = np.concatenate([[self._next_id - 1], self._held["trade_id"]])
+        here = np.concatenate([[self._next_id - 1], self._held["trade_id"], [last_id + 1]])
         before = np.flatnonzero(np.diff(here) > 1)
         return [(int(here[at]) + 1, int(here[at + 1]) - 1) for at in before]
+
+    def expect(self, last_id: int) -> None:
+        """Take it that the venue has issued every id up to `last_id`."""
+        self._expected_id = max(self._expected_id, last_id)
 
     def admit(self, trades: NDArray[np.void]) -> NDArray[np.void]:
         """Take rows of one symbol in any order; return those whose turn it is, in id order."""
@@ -93,9 +100,8 @@ class TradeLedger:
         for first, last in self.holes()[:holes]:
             self.lost += last - first + 1
             self._next_id = last + 1
-            run = self._release_run()
-            run["after_loss"][0] = True
-            released.append(run)
+            self._after_loss = True
+            released.append(self._release_run())
         return np.concatenate(released)
 
     def _hold(self, trades: NDArray[np.void]) -> None:
@@ -123,5 +129,7 @@ class TradeLedger:
 
     def _release(self, run: NDArray[np.void]) -> NDArray[np.void]:
         if len(run):
+            run["after_loss"][0] = self._after_loss
+            self._after_loss = False
             self._next_id = int(run["trade_id"][-1]) + 1
         return run

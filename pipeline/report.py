@@ -41,7 +41,7 @@ def run_report(
         reconnects: Of all connections together.
         restarts: `symbol_actors` and `coordinator`.
     """
-    columns = ["first_id", "last_id", *_COUNTS, "last_price"]
+    columns = ["first_id", "last_id", *_COUNTS, "last_price", "sha256"]
     symbols = {
         row["symbol"]: {column: row[column] for column in columns}
         for row in health.iter_rows(named=True)

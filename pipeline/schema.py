@@ -106,5 +106,6 @@ HEALTH = pl.Schema(
         "bars": pl.Int64(),
         "incomplete_bars": pl.Int64(),
         "alerts": pl.Int64(),
+        "sha256": pl.String(),  # over every applied trade; null unless actors.digest
     }
 )

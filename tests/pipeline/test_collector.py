@@ -159,6 +159,7 @@ def test_report_accounts_for_every_id() -> None:
         "incomplete_bars": 0,
         "alerts": 0,
         "last_price": noisy(30)["price"][5],
+        "sha256": None,
     }
     assert report["totals"]["live"] == 29
     assert report["symbols"]["BUSDT"]["first_id"] is None

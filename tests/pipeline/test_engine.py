@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 import polars as pl
 import pytest
@@ -147,6 +149,21 @@ def test_health_tells_age_lag_and_rejections() -> None:
     assert (row["last_trade_age_s"], row["rejected"], row["reconnects"]) == (2.5, 2, 2)
     assert row["lag_ms"] == 50.0  # received 40 ms after the event by a clock that is 10 ms behind
     assert (row["first_id"], row["last_id"], row["bars"], row["late"]) == (1, 3, 2, 0)
+
+
+def test_health_with_a_digest_hashes_the_applied_trades_in_id_order() -> None:
+    shard = engine(actors={"digest": True})
+    trades = trades_frame([("AUSDT", at, at / 2, 0.1 + at, 0.00000001 * at) for at in (1, 2, 3)])
+    shard.step(trades.filter(pl.col("trade_id") != 2))
+    shard.step(trades.clear(), backfilled=trades)
+    lines = (
+        "1,1.10000000,0.00000001,1700000000500,false\n"
+        "2,2.10000000,0.00000002,1700000001000,false\n"
+        "3,3.10000000,0.00000003,1700000001500,false\n"
+    )
+    expected = hashlib.sha256(lines.encode()).hexdigest()
+    assert shard.health(venue_us=None)["sha256"][0] == expected
+    assert engine().health(venue_us=None)["sha256"].to_list() == [None, None]
 
 
 def test_step_counts_late_trades() -> None:

@@ -84,6 +84,29 @@ def test_give_up_marks_the_first_trade_after_the_loss() -> None:
     assert ids_of(ledger.give_up()) == []
 
 
+def test_expect_opens_a_hole_at_the_end_that_live_trades_close() -> None:
+    ledger = TradeLedger(100)
+    ledger.expect(5)
+    assert ledger.holes() == []
+    ledger.admit(rows(1, 2))
+    assert (ledger.holes(), ledger.pending, ledger.last_id) == ([(3, 5)], 3, 5)
+    assert ids_of(ledger.admit(rows(3, 4))) == [3, 4]
+    assert ledger.holes() == [(5, 5)]
+    ledger.expect(4)
+    assert ids_of(ledger.admit(rows(5, 6))) == [5, 6]
+    assert (ledger.holes(), ledger.pending, ledger.last_id) == ([], 0, 6)
+
+
+def test_give_up_of_a_hole_at_the_end_marks_the_next_trade() -> None:
+    ledger = TradeLedger(100)
+    ledger.admit(rows(1))
+    ledger.expect(3)
+    assert ids_of(ledger.give_up()) == []
+    assert ledger.lost == 2
+    after = ledger.admit(rows(4, 5))
+    assert after["after_loss"].tolist() == [True, False]
+
+
 def test_admit_of_a_lost_id_is_too_late() -> None:
     ledger = TradeLedger(100)
     ledger.admit(rows(1))
@@ -113,6 +136,8 @@ def test_ledger_under_any_schedule_accounts_for_every_id_and_releases_in_order(
     for _ in range(data.draw(st.integers(1, 12))):
         if data.draw(st.integers(0, 9)) == 0:
             released += ids_of(ledger.give_up())
+        if data.draw(st.integers(0, 3)) == 0:
+            ledger.expect(data.draw(st.sampled_from(ids)))
         batch = data.draw(st.lists(st.sampled_from(ids), max_size=12))
         released += ids_of(ledger.admit(rows(*batch, live=data.draw(st.booleans()))))
         assert ledger.first_id is not None

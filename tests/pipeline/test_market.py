@@ -80,7 +80,7 @@ def test_market_with_an_asked_rate_holds_it_over_all_symbols() -> None:
 
 
 def test_market_history_ends_at_the_start_and_is_never_dense() -> None:
-    source = market(trades_per_s=20_000.0, history_us=30 * SECOND)
+    source = market(trades_per_s=20_000.0, history_us=30 * SECOND + 1)
 
     made = columns(source, START_US)
 

@@ -69,8 +69,7 @@ def test_engine_of_any_chunking_says_the_same(seed: int, data: st.DataObject) ->
     engine = ShardEngine(SYMBOLS, CONFIG)
     edges = [0, *cuts, trades.height]
     parts = [
-        engine.step(trades.slice(start, end - start))
-        for start, end in itertools.pairwise(edges)
+        engine.step(trades.slice(start, end - start)) for start, end in itertools.pairwise(edges)
     ]
     same([*parts, engine.step(NONE, clock_us=END_US)], undisturbed(trades))
 

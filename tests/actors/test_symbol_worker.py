@@ -1,0 +1,210 @@
+"""A worker against the real exchange on loopback, with the coordinator's state in this process."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from actors.exchange.server import ExchangeServer
+from actors.symbol import SymbolWorker
+from pipeline.board import BoardPlan
+from pipeline.collector import Collector
+from pipeline.config import Config
+from pipeline.delivery import Envelope
+from pipeline.exchange.replay import open_replay
+from pipeline.exchange.trades import TradeSource
+from pipeline.market import SyntheticMarket
+from pipeline.sharding import Shard
+
+DATA = Path(__file__).resolve().parents[2] / "../shared/data/ticks-freqtrade"
+
+
+class Coordination:
+    """Applies what a worker pushes; may be made unreachable."""
+
+    def __init__(self, config: Config) -> None:
+        plan = BoardPlan(
+            venue="exchange",
+            symbols=config.symbols,
+            every_us=config.sampling.every,
+            headline=config.features[0],
+            detector="zscore",
+            enter={},
+            exit={},
+            history_us=config.board.history,
+            tick_size={},
+        )
+        self.lock = threading.Lock()
+        self.collector = Collector(plan, "test", 0)
+        self.reachable = True
+        self.refused = 0
+
+    def push(self, envelope: Envelope) -> int:
+        if not self.reachable:
+            self.refused += 1
+            raise ConnectionError("the coordinator is away")
+        with self.lock:
+            return self.collector.apply(envelope, time.time_ns() // 1000)
+
+    def health(self, symbol: str) -> dict[str, object]:
+        with self.lock:
+            rows = self.collector.health().filter(pl.col("symbol") == symbol)
+        return rows.row(0, named=True) if rows.height else {}
+
+    def bars(self) -> pl.DataFrame:
+        with self.lock:
+            return self.collector.bars()
+
+
+@contextmanager
+def running(
+    source: TradeSource, symbols: list[str], *, speed: float = 1.0, **sections: object
+) -> Iterator[tuple[SymbolWorker, Coordination]]:
+    server = ExchangeServer(source, host="127.0.0.1", port=0, speed=speed, admin=True)
+    port = server.start()
+    config = Config.model_validate(
+        {
+            "symbols": symbols,
+            "venue": {
+                "name": "exchange",
+                "websocket_url": f"ws://127.0.0.1:{port}",
+                "rest_url": f"http://127.0.0.1:{port}",
+            },
+            "board": {"history": "7d"},
+            **sections,
+        }
+    )
+    coordination = Coordination(config)
+    worker = SymbolWorker(Shard("shard", config.symbols), config, coordination.push)
+    worker.start()
+    try:
+        yield worker, coordination
+    finally:
+        worker.stop()
+        server.stop()
+
+
+def market(symbols: list[str], **settings: float) -> SyntheticMarket:
+    return SyntheticMarket(symbols, seed=3, start_us=time.time_ns() // 1000, **settings)  # type: ignore[arg-type]
+
+
+def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = 60.0) -> None:
+    end_s = time.monotonic() + deadline_s
+    while not condition():
+        assert time.monotonic() < end_s, f"waited {deadline_s} s for {what}"
+        threading.Event().wait(0.02)
+
+
+def accounted(row: dict[str, object]) -> bool:
+    ids = row["last_id"] - row["first_id"] + 1  # type: ignore[operator]
+    return row["live"] + row["backfilled"] == ids  # type: ignore[operator]
+
+
+def test_worker_of_two_symbols_is_warm_at_once_and_goes_on_live() -> None:
+    symbols = ["BTCUSDT", "ETHUSDT"]
+    with running(market(symbols), symbols) as (worker, seen):
+
+        def warm() -> bool:
+            with seen.lock:
+                samples = seen.collector.snapshot(0, 0).samples
+            newest = samples.group_by("symbol").last()
+            return newest.height == 2 and newest["volatility"].null_count() == 0
+
+        wait_until(warm, "warm numbers of both symbols")
+        wait_until(lambda: all(seen.health(s).get("bars", 0) >= 3 for s in symbols), "live bars")  # type: ignore[operator]
+        assert worker.status().alive
+    for symbol in symbols:
+        row = seen.health(symbol)
+        assert accounted(row)
+        for count in ("pending", "lost", "late", "duplicates", "incomplete_bars"):
+            assert row[count] == 0
+        steps = seen.bars().filter(pl.col("symbol") == symbol)["open_time"].diff().drop_nulls()
+        # History and live bars join without a seam.
+        assert steps.dt.total_microseconds().unique().to_list() == [1_000_000]
+        assert seen.bars().filter(pl.col("symbol") == symbol).height > 3600
+
+
+def test_worker_whose_connection_is_cut_backfills_what_it_missed() -> None:
+    with running(market(["BTCUSDT"], trades_per_s=500.0), ["BTCUSDT"]) as (worker, seen):
+        wait_until(lambda: seen.health("BTCUSDT").get("live", 0) > 200, "live trades")  # type: ignore[operator]
+        for _ in range(3):
+            before = worker._feed.status().generation
+            worker._feed.reconnect("cut by the test")
+            wait_until(lambda: worker._feed.status().generation > before, "a new connection")  # noqa: B023
+            wait_until(lambda: worker._feed.status().generation == worker._verified, "the check")
+        wait_until(lambda: seen.health("BTCUSDT")["pending"] == 0, "no holes")
+    row = seen.health("BTCUSDT")
+    assert row["reconnects"] == 3
+    assert row["backfilled"] > 0  # type: ignore[operator]
+    assert accounted(row)
+    assert (row["lost"], row["late"], row["incomplete_bars"]) == (0, 0, 0)
+
+
+def test_worker_whose_buffer_overflows_backfills_what_it_dropped() -> None:
+    small = {"max_buffered_trades": 1000, "flush": "5s"}
+    source = market(["BTCUSDT"], trades_per_s=2000.0)
+    with running(source, ["BTCUSDT"], actors=small) as (worker, seen):
+        wait_until(lambda: worker._buffer.dropped > 1000, "dropped messages")
+        wait_until(lambda: seen.health("BTCUSDT").get("backfilled", 0) > 1000, "their backfill")  # type: ignore[operator]
+    row = seen.health("BTCUSDT")
+    assert row["lost"] == 0
+    assert row["live"] + row["backfilled"] + row["pending"] == row["last_id"] - row["first_id"] + 1  # type: ignore[operator]
+
+
+def test_worker_without_its_coordinator_keeps_every_frame() -> None:
+    with running(market(["BTCUSDT"]), ["BTCUSDT"]) as (_, seen):
+        wait_until(lambda: seen.health("BTCUSDT").get("bars", 0) > 0, "a first bar")  # type: ignore[operator]
+        seen.reachable = False
+        wait_until(lambda: seen.refused >= 3, "refused pushes")
+        seen.reachable = True
+        bars = seen.health("BTCUSDT")["bars"]
+        wait_until(lambda: seen.health("BTCUSDT")["bars"] > bars, "bars again")  # type: ignore[operator]
+    steps = seen.bars()["open_time"].diff().drop_nulls().dt.total_microseconds()
+    assert steps.unique().to_list() == [1_000_000]
+
+
+def test_worker_digest_equals_the_exchange_ledger() -> None:
+    source = market(["BTCUSDT"], trades_per_s=1000.0)
+    with running(source, ["BTCUSDT"], actors={"digest": True}) as (worker, seen):
+        wait_until(lambda: seen.health("BTCUSDT").get("live", 0) > 2000, "live trades")  # type: ignore[operator]
+        worker.stop()
+        row = seen.health("BTCUSDT")
+        from actors.rest import RestClient  # noqa: PLC0415 - only here
+        from pipeline.venues.protocol import Request  # noqa: PLC0415
+
+        ids = f"symbol=BTCUSDT&first_id={row['first_id']}&last_id={row['last_id']}"
+        url = f"{worker._config.venue.rest_url}/admin/ledger?{ids}"
+        issued = RestClient().get(Request(url, 1))
+    assert str(row["sha256"]) in issued.decode()
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="the recorded market data is not here")
+def test_worker_of_recorded_trades_makes_the_bars_the_venue_made_itself() -> None:
+    replay = open_replay([f"XRPETH={DATA / 'XRP_OLD-trades.json.gz'}"])
+    with running(replay, ["XRPETH"], speed=50_000.0) as (_, seen):
+        wait_until(lambda: seen.health("XRPETH").get("last_id") == 13_532_283, "the last trade")
+        # The venue's clock goes on after the tape: it closes the last bars.
+        end = datetime(2019, 10, 13, 11, 20, tzinfo=UTC)
+        wait_until(lambda: seen.bars()["open_time"].max() >= end, "the last minute's end")  # type: ignore[operator]
+    row = seen.health("XRPETH")
+    assert (row["first_id"], row["live"] + row["backfilled"]) == (13_519_807, 12_477)  # type: ignore[operator]
+    assert (row["pending"], row["lost"], row["late"], row["rejected"]) == (0, 0, 0, 0)
+    minutes = (
+        seen.bars()
+        .filter(pl.col("trades") > 0)
+        .group_by(pl.col("open_time").dt.truncate("1m").alias("date"))
+        .agg(pl.col("close").last(), pl.col("high").max(), pl.col("volume").sum())
+    )
+    klines = pl.read_ipc(DATA / "XRP_ETH-1m.feather")
+    both = klines.with_columns(pl.col("date").dt.cast_time_unit("us")).join(minutes, on="date")
+    assert both.height == 2469
+    assert both.filter(pl.col("close") != pl.col("close_right")).height == 0
+    assert both.filter(pl.col("high") != pl.col("high_right")).height == 0
+    assert both["volume"].to_list() == pytest.approx(both["volume_right"].to_list(), rel=1e-12)
