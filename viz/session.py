@@ -25,6 +25,9 @@ PULL_MS = 250
 #: How far back the sparklines of the overview reach.
 SPARK_S = 150
 
+#: Bars of one step close this far apart at most, unless a symbol has just started.
+SPARK_LATE_US = 15 * SECOND
+
 #: Document events a tick, each of which is one websocket message: the tick and two of the rest.
 EVENTS_PER_TICK = 3
 
@@ -113,13 +116,21 @@ class BoardSession:
 
     def _replace_spark(self, view: BoardView) -> None:
         self._spark_rows = view.rows
-        self._spark.data = dict(spark_columns(_recent(view.history, view, SPARK_S)))
+        rows = _recent(view.history, view, SPARK_S).sort("open_time")
+        self._spark.data = dict(spark_columns(rows))
+        self._spark_newest_us = _newest_us(rows)
 
     def _send_spark(self, view: BoardView) -> bool:
         rows = _recent(view.rows_since(self._spark_rows), view, SPARK_S)
         self._spark_rows = view.rows
         if rows.is_empty() or view.plan is None:
             return False
+        if rows["open_time"].to_physical()[0] < self._spark_newest_us - SPARK_LATE_US:
+            # A symbol that starts late brings its past. The rollover takes rows from the front, so
+            # the source stays in order of time.
+            self._replace_spark(view)
+            return True
+        self._spark_newest_us = max(self._spark_newest_us, _newest_us(rows))
         steps = SPARK_S * SECOND // view.plan.every_us
         self._spark.stream(dict(spark_columns(rows)), rollover=steps * len(view.plan.symbols))
         return True
@@ -159,10 +170,13 @@ class BoardSession:
 
 
 def _recent(rows: pl.DataFrame, view: BoardView, reach_s: int) -> pl.DataFrame:
-    if view.tick.venue_ms is None:
-        return rows
     open_ms = pl.col("open_time").dt.timestamp("us") / 1e3
-    return rows.filter(open_ms > view.tick.venue_ms - reach_s * 1e3)
+    now_ms = open_ms.max() if view.tick.venue_ms is None else view.tick.venue_ms
+    return rows.filter(open_ms > now_ms - reach_s * 1e3)
+
+
+def _newest_us(rows: pl.DataFrame) -> int:
+    return 0 if rows.is_empty() else int(rows["open_time"].to_physical().to_numpy().max())
 
 
 def _every_us(view: BoardView) -> int:

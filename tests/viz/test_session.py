@@ -3,6 +3,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
+import numpy as np
+import polars as pl
 import pytest
 from bokeh.document import Document
 from bokeh.models import ColumnDataSource
@@ -186,3 +188,20 @@ def test_session_after_a_restart_of_the_pipeline_starts_over(page: Page) -> None
     page.tick()
     assert len(page.detail.data["t"]) == 60
     assert page.alerts.data["alert_id"] == []
+
+
+def test_session_keeps_every_sparkline_whole_when_a_symbol_starts_late(page: Page) -> None:
+    snapshot = page.board.snapshot(0)
+    late = pl.col("symbol") == "BTCUSDT"
+    before = replace(snapshot, incarnation="again", samples=snapshot.samples.filter(~late))
+    after = replace(before, version=before.version + 1, samples=snapshot.samples.filter(late))
+    for part in (before, after):
+        page.clock.now_us += SECOND
+        page.state.apply(part, page.clock.now_us / SECOND)
+        page.session.pull()
+        page.link.painted_ms = float(page.clock.now_us // 1_000)
+
+    times = np.asarray(page.spark.data["t"])
+    assert (np.diff(times) >= 0).all()
+    rows = np.bincount(np.asarray(page.spark.data["i"], dtype=int), minlength=2)
+    assert rows[0] == rows[1] > 100

@@ -33,15 +33,18 @@ export class Anomalies {
         this.rows.delete(id);
       }
     }
+    let below = null;
     for (const alert of alerts) {
-      const known = this.rows.get(alert.alert_id);
-      if (known !== undefined) {
-        fill(known, alert);
-      } else {
-        const row = makeRow(alert);
+      let row = this.rows.get(alert.alert_id);
+      if (row === undefined) {
+        row = makeRow(alert);
         this.rows.set(alert.alert_id, row);
-        this.body.prepend(row);
+      } else {
+        fill(row, alert);
       }
+      // A symbol that starts late brings old anomalies; a row in its place is not moved.
+      if (row.parentNode === null || row.nextElementSibling !== below) this.body.insertBefore(row, below);
+      below = row;
     }
     this.quiet.hidden = alerts.length > 0;
     this.total.textContent = alerts.length === 0 ? "" : `${alerts.filter((alert) => alert.status === "open").length} open, ${alerts.length} shown`;
