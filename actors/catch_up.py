@@ -17,6 +17,7 @@ import polars as pl
 
 from actors.rest import fetch_bars, fetch_trades, newest_trade
 from pipeline.clock import VenueClock
+from pipeline.durations import SECOND
 from pipeline.errors import VenueDisconnected, VenueError
 from pipeline.schema import BARS, TRADES
 
@@ -34,9 +35,6 @@ _TICK_S = 0.1
 _CLOCK_EVERY_S = 5.0
 _FIRST_CLOCK_EVERY_S = 0.5
 _RETRY_S = 1.0
-
-#: A hole younger than this may still be closed by the stream itself.
-_GRACE_S = 0.2
 
 #: The venue's tables lag behind its stream: it has this long to serve an id before it is lost.
 GIVE_UP_S = 30.0
@@ -66,9 +64,10 @@ class Fetched:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """The venue has issued every id of a symbol up to this one."""
+    """The venue has issued these ids of a symbol, both ends inclusive."""
 
     symbol: str
+    first_id: int
     last_id: int
 
 
@@ -123,6 +122,8 @@ class CatchUp:
         self._anchored: dict[str, int | None] = {}  # the newest id found, null without a trade
         self._verified = 0
         self._clock_due_s = 0.0
+        # Until two more flushes have looked, the stream itself may close a hole.
+        self._grace_s = 2 * config.actors.flush / SECOND
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="catch-up", daemon=True)
 
@@ -227,12 +228,14 @@ class CatchUp:
         newest = newest_trade(self._venue, self._rest, symbol)
         if newest.is_empty() or newest["trade_id"][0] == last_id:
             return
-        if last_id is None:
-            # It had no trade when it was anchored: its first ever is missing.
-            request = self._venue.trades_request(symbol, from_id=0)
-            first = self._venue.parse_trades(self._rest.get(request), symbol, _wall_us())
-            self._found.put(Fetched(first))
-        self._found.put(Expected(symbol, newest["trade_id"][0]))
+        first_id = self._first_id(symbol) if last_id is None else last_id + 1
+        self._found.put(Expected(symbol, first_id, newest["trade_id"][0]))
+
+    def _first_id(self, symbol: str) -> int:
+        """Return the first id of a symbol that had no trade when it was anchored."""
+        request = self._venue.trades_request(symbol, from_id=0)
+        page = self._venue.parse_trades(self._rest.get(request), symbol, _wall_us())
+        return int(page["trade_id"][0])
 
     def _anchor(self, symbol: str) -> Anchored:
         newest = newest_trade(self._venue, self._rest, symbol)
@@ -279,7 +282,7 @@ class CatchUp:
         self._watched = {key: hole for key, hole in self._watched.items() if key in here}
         for symbol, (from_id, to_id) in first.items():
             key = (symbol, from_id)
-            hole = self._watched.setdefault(key, _Hole(now_s, now_s + _GRACE_S))
+            hole = self._watched.setdefault(key, _Hole(now_s, now_s + self._grace_s))
             if now_s < hole.due_s:
                 continue
             hole.due_s = now_s + _RETRY_S

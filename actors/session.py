@@ -25,6 +25,8 @@ _AUTHENTICATION = (
     "(~/.ray/auth_token, RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH; `ray get-auth-token` shows it)"
 )
 
+_QUOTED = 300
+
 
 def join_cluster(address: str | None) -> bool:
     """Join a cluster, or start one on this machine.
@@ -73,5 +75,5 @@ def find_coordinator() -> ActorHandle[Any] | None:
 def _explain(address: str, error: Exception) -> str:
     text = " ".join(str(error).split())
     if "auth" in text.lower() or "token" in text.lower():
-        return f"Ray at {address}: {_AUTHENTICATION}"
-    return f"Ray at {address} cannot be reached: {text[:300]}"
+        return f"Ray at {address}: {_AUTHENTICATION}: {text[:_QUOTED]}"
+    return f"Ray at {address} cannot be reached: {text[:_QUOTED]}"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
@@ -27,7 +28,8 @@ def status_table(report: dict[str, Any], snapshot: BoardSnapshot) -> None:
             _measure(row["lag_ms"], "ms"),
             *(f"{row[name]:,}" for name in ("live", "backfilled", "pending", "lost", "alerts")),
         )
-    console = Console()
+    # A table in a pipe is for reading too: 80 columns would cut it.
+    console = Console(width=None if sys.stdout.isatty() else 140)
     console.print(table)
     restarts = report["restarts"]
     console.print(

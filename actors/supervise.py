@@ -40,6 +40,9 @@ class Pipeline:
     Args:
         config: What to run.
         config_path: Where it came from, for messages.
+
+    Attributes:
+        restarts: How often Ray had to restart `symbol_actors` and `coordinator`.
     """
 
     def __init__(self, config: Config, config_path: str) -> None:
@@ -54,7 +57,7 @@ class Pipeline:
         self._planned: list[Shard] = []
         self._cpus = 1.0
         self._cpus_per_actor = 0.0
-        self._restarts = {"symbol_actors": 0, "coordinator": 0}
+        self.restarts = {"symbol_actors": 0, "coordinator": 0}
 
     def start(self) -> str | None:
         """Start all but the symbol actors, which `watch` starts.
@@ -122,11 +125,11 @@ class Pipeline:
             return False
         if self._incarnation != status.incarnation:
             if self._incarnation is not None:
-                self._restarts["coordinator"] += 1
+                self.restarts["coordinator"] += 1
                 logger.warning("coordinator restarted")
                 self._serve_board()
             self._incarnation = status.incarnation
-        self._coordinator.note_restarts.remote(self._restarts)
+        self._coordinator.note_restarts.remote(self.restarts)
         return bool(status.stop_requested)
 
     def stop(self) -> dict[str, Any] | None:
@@ -226,7 +229,7 @@ class Pipeline:
             elif name in self._working:
                 # Ray restarted its process, and a new process waits to be started.
                 self._working.discard(name)
-                self._restarts["symbol_actors"] += 1
+                self.restarts["symbol_actors"] += 1
                 logger.warning("symbol actor restarted shard=%s", name)
                 self._starts.append(self._symbol_actors[name].start.remote())
 

@@ -174,8 +174,8 @@ class SymbolWorker:
                         fetched.append(trades)
                 case Fetched(trades):
                     fetched.append(trades)
-                case Expected(symbol, last_id):
-                    self._engine.expect(symbol, last_id)
+                case Expected(symbol, first_id, last_id):
+                    self._engine.expect(symbol, first_id, last_id)
                 case Unserved(symbol):
                     self._engine.give_up(symbol)
                 case Verified(generation):

@@ -166,9 +166,12 @@ class ShardEngine:
             for symbol, ledger in zip(self.symbols, self._ledgers, strict=True)
         }
 
-    def expect(self, symbol: str, last_id: int) -> None:
-        """Take it that the venue has issued every id of a symbol up to `last_id`."""
-        self._ledgers[self._index[symbol]].expect(last_id)
+    def expect(self, symbol: str, first_id: int, last_id: int) -> None:
+        """Take it that the venue has issued these ids of a symbol, both ends inclusive.
+
+        A symbol without a trade yet starts at `first_id`.
+        """
+        self._ledgers[self._index[symbol]].expect(first_id, last_id)
 
     def give_up(self, symbol: str) -> None:
         """Declare the first hole of a symbol lost; what waited for it joins the next step."""

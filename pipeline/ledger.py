@@ -74,8 +74,13 @@ class TradeLedger:
         before = np.flatnonzero(np.diff(here) > 1)
         return [(int(here[at]) + 1, int(here[at + 1]) - 1) for at in before]
 
-    def expect(self, last_id: int) -> None:
-        """Take it that the venue has issued every id up to `last_id`."""
+    def expect(self, first_id: int, last_id: int) -> None:
+        """Take it that the venue has issued these ids, both ends inclusive.
+
+        A symbol without a trade yet starts at `first_id`.
+        """
+        if self.first_id is None:
+            self.first_id = self._next_id = first_id
         self._expected_id = max(self._expected_id, last_id)
 
     def admit(self, trades: NDArray[np.void]) -> NDArray[np.void]:

@@ -86,21 +86,28 @@ def test_give_up_marks_the_first_trade_after_the_loss() -> None:
 
 def test_expect_opens_a_hole_at_the_end_that_live_trades_close() -> None:
     ledger = TradeLedger(100)
-    ledger.expect(5)
-    assert ledger.holes() == []
     ledger.admit(rows(1, 2))
+    ledger.expect(1, 5)
     assert (ledger.holes(), ledger.pending, ledger.last_id) == ([(3, 5)], 3, 5)
     assert ids_of(ledger.admit(rows(3, 4))) == [3, 4]
     assert ledger.holes() == [(5, 5)]
-    ledger.expect(4)
+    ledger.expect(1, 4)
     assert ids_of(ledger.admit(rows(5, 6))) == [5, 6]
     assert (ledger.holes(), ledger.pending, ledger.last_id) == ([], 0, 6)
+
+
+def test_expect_before_the_first_trade_says_where_ids_start() -> None:
+    ledger = TradeLedger(100)
+    ledger.expect(7, 9)
+    assert (ledger.first_id, ledger.holes(), ledger.coverage_frac) == (7, [(7, 9)], 0.0)
+    assert ids_of(ledger.admit(rows(8))) == []
+    assert ids_of(ledger.admit(rows(7))) == [7, 8]
 
 
 def test_give_up_of_a_hole_at_the_end_marks_the_next_trade() -> None:
     ledger = TradeLedger(100)
     ledger.admit(rows(1))
-    ledger.expect(3)
+    ledger.expect(2, 3)
     assert ids_of(ledger.give_up()) == []
     assert ledger.lost == 2
     after = ledger.admit(rows(4, 5))
@@ -137,7 +144,7 @@ def test_ledger_under_any_schedule_accounts_for_every_id_and_releases_in_order(
         if data.draw(st.integers(0, 9)) == 0:
             released += ids_of(ledger.give_up())
         if data.draw(st.integers(0, 3)) == 0:
-            ledger.expect(data.draw(st.sampled_from(ids)))
+            ledger.expect(10, data.draw(st.sampled_from(ids)))
         batch = data.draw(st.lists(st.sampled_from(ids), max_size=12))
         released += ids_of(ledger.admit(rows(*batch, live=data.draw(st.booleans()))))
         assert ledger.first_id is not None

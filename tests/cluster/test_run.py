@@ -1,0 +1,255 @@
+"""The pipeline as a user runs it, on a real cluster and against the real exchange on loopback."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import urllib.request
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import ray
+
+from actors import deployment
+from actors.client import PipelineClient, find_pipeline
+from actors.supervise import Pipeline
+from pipeline.config import Config
+from tests.cluster.commands import Command, wait_until
+
+pytestmark = pytest.mark.cluster
+
+DATA = Path(__file__).resolve().parents[2] / "../shared/data/ticks-freqtrade"
+
+Start = Callable[..., Command]
+
+
+def small(folder: Path, **sections: object) -> Path:
+    """A configuration of two symbols that warms up in a moment."""
+    path = folder / "small.yaml"
+    raw = {
+        "symbols": ["BTCUSDT", "ETHUSDT"],
+        "features": ["realized_vol_1m"],
+        "exchange": {"history": "5m"},
+        "board": {"port": 0},
+        **sections,
+    }
+    path.write_text(json.dumps(raw), encoding="utf-8")  # JSON is YAML
+    return path
+
+
+def pipeline_of_the_cluster() -> PipelineClient:
+    found = find_pipeline()
+    assert found is not None
+    return found
+
+
+def nothing_is_left() -> bool:
+    return deployment.actors_named() == {}
+
+
+def pid_of(actor: Any) -> int:  # noqa: ANN401 - a handle
+    pid: int = ray.get(actor.__ray_call__.remote(lambda _: os.getpid()), timeout=30)
+    return pid
+
+
+def test_run_for_a_while_serves_the_board_reports_and_leaves_nothing(
+    cluster: str, command: Start, tmp_path: Path
+) -> None:
+    report_path = tmp_path / "report.json"
+    run = command(
+        "run", str(small(tmp_path)), "--for", "12s", "--report", str(report_path),
+        "--address", cluster,
+    )  # fmt: skip
+    url = run.line_with("board: ").removeprefix("board: ")
+    with urllib.request.urlopen(url, timeout=10) as answer:  # noqa: S310 - loopback
+        assert b"Cryptoctopus" in answer.read()
+    assert run.wait() == 0, run.errors
+    report = json.loads(report_path.read_text())
+    assert report["seconds"] >= 12
+    assert report["restarts"] == {"symbol_actors": 0, "coordinator": 0}
+    for symbol in ("BTCUSDT", "ETHUSDT"):
+        row = report["symbols"][symbol]
+        ids = row["last_id"] - row["first_id"] + 1
+        assert row["live"] + row["backfilled"] == ids > 10
+        assert (row["pending"], row["lost"], row["duplicates"], row["late"]) == (0, 0, 0, 0)
+        assert row["bars"] > 2
+    assert nothing_is_left()
+
+
+def test_run_that_is_interrupted_drains_and_exits_with_130(
+    cluster: str, command: Start, tmp_path: Path
+) -> None:
+    report_path = tmp_path / "report.json"
+    run = command(
+        "run", str(small(tmp_path)), "--no-board", "--report", str(report_path),
+        "--address", cluster,
+    )  # fmt: skip
+    run.line_with("running without a board")
+    wait_until(lambda: pipeline_of_the_cluster().report()["totals"]["live"] > 50, "live trades")
+    run.interrupt()
+    assert run.wait() == 130
+    totals = json.loads(report_path.read_text())["totals"]
+    assert totals["live"] > 50
+    assert (totals["pending"], totals["lost"]) == (0, 0)
+    assert nothing_is_left()
+
+
+def test_status_and_stop_find_the_running_pipeline_and_a_second_run_does_not_disturb_it(
+    cluster: str, command: Start, tmp_path: Path
+) -> None:
+    config = str(small(tmp_path))
+    run = command("run", config, "--no-board", "--address", cluster)
+    run.line_with("running without a board")
+    wait_until(lambda: pipeline_of_the_cluster().report()["totals"]["bars"] > 2, "bars")
+
+    second = command("run", config, "--no-board", "--address", cluster)
+    assert second.wait() == 1
+    assert "a pipeline runs on this cluster already" in second.errors
+
+    status = command("status", "--json", "--address", cluster)
+    assert status.wait() == 0
+    assert set(json.loads("".join(status.lines))["symbols"]) == {"BTCUSDT", "ETHUSDT"}
+    table = command("status", "--address", cluster)
+    assert table.wait() == 0
+    assert any("BTCUSDT" in line and "up" in line for line in table.lines)
+
+    stop = command("stop", "--address", cluster)
+    assert stop.wait() == 0
+    assert stop.lines == ["stopped"]
+    assert run.wait() == 0
+    assert nothing_is_left()
+
+
+def test_status_without_a_pipeline_says_so(cluster: str, command: Start) -> None:
+    status = command("status", "--address", cluster)
+    assert status.wait() == 1
+    assert "no pipeline runs on this cluster" in status.errors
+
+
+def test_run_with_an_unknown_symbol_names_it_and_leaves_nothing(
+    cluster: str, command: Start, tmp_path: Path
+) -> None:
+    run = command(
+        "run", str(small(tmp_path, symbols=["BTCUSDT", "NOSUCHUSDT"])), "--address", cluster
+    )
+    assert run.wait() == 2
+    assert "NOSUCHUSDT" in run.errors.splitlines()[-1]
+    assert "Traceback" not in run.errors
+    assert nothing_is_left()
+
+
+def test_run_with_an_unreachable_exchange_says_so_and_leaves_nothing(
+    cluster: str, command: Start, tmp_path: Path
+) -> None:
+    venue = {
+        "name": "exchange",
+        "websocket_url": "ws://127.0.0.1:9",
+        "rest_url": "http://127.0.0.1:9",
+    }
+    run = command("run", str(small(tmp_path, venue=venue)), "--address", cluster)
+    assert run.wait() == 1
+    assert "http://127.0.0.1:9/api/v3/exchangeInfo" in run.errors.splitlines()[-1]
+    assert "Traceback" not in run.errors
+    assert nothing_is_left()
+
+
+def test_run_with_the_board_port_taken_says_so_and_leaves_nothing(
+    cluster: str, command: Start, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        config = small(tmp_path, board={"port": port})
+        run = command("run", str(config), "--address", cluster)
+        assert run.wait() == 1
+    assert f"127.0.0.1:{port}" in run.errors.splitlines()[-1]
+    assert "Traceback" not in run.errors
+    assert nothing_is_left()
+
+
+@pytest.mark.usefixtures("cluster")
+def test_pipeline_brings_back_a_killed_symbol_actor_and_a_killed_coordinator(
+    tmp_path: Path,
+) -> None:
+    config = Config.model_validate(json.loads(small(tmp_path).read_text()))
+    pipeline = Pipeline(config, "small.yaml")
+    url = pipeline.start()
+    assert url is not None
+    try:
+
+        def live() -> dict[str, int]:
+            pipeline.watch()
+            symbols = pipeline_of_the_cluster().report()["symbols"]
+            return {name: row["live"] for name, row in symbols.items()}
+
+        wait_until(lambda: min(live().values(), default=0) > 20, "live trades of both")
+        actors = deployment.actors_named()
+
+        os.kill(pid_of(actors["shard:BTCUSDT"]), signal.SIGKILL)
+        wait_until(lambda: pipeline.watch() or pipeline.restarts["symbol_actors"] == 1, "a restart")
+        before = live()["ETHUSDT"]
+        wait_until(lambda: live()["BTCUSDT"] > 5, "live trades of the new actor")
+        assert live()["ETHUSDT"] >= before
+
+        os.kill(pid_of(actors["coordinator"]), signal.SIGKILL)
+        wait_until(lambda: pipeline.watch() or pipeline.restarts["coordinator"] == 1, "a restart")
+        wait_until(lambda: len(live()) == 2, "both symbols at the new coordinator")
+        # What the actors still held was sent again: the bars before the crash are there.
+        bars = pipeline_of_the_cluster().bars()
+        steps = bars.filter(pl.col("symbol") == "ETHUSDT")["open_time"].diff().drop_nulls()
+        assert steps.dt.total_microseconds().unique().to_list() == [1_000_000]
+        assert bars.filter(pl.col("symbol") == "ETHUSDT").height > 123  # the warm start
+    finally:
+        report = pipeline.stop()
+    assert report is not None
+    assert report["restarts"] == {"symbol_actors": 1, "coordinator": 1}
+    assert report["totals"]["lost"] == 0
+    assert nothing_is_left()
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="the recorded market data is not here")
+def test_run_of_recorded_trades_makes_the_bars_the_venue_made_itself(
+    cluster: str, command: Start, tmp_path: Path
+) -> None:
+    exchange = command(
+        "exchange", "--replay", f"XRPETH={DATA / 'XRP_OLD-trades.json.gz'}",
+        "--speed", "50000", "--port", "0",
+    )  # fmt: skip
+    websocket_url, rest_url = exchange.line_with("exchange: ").split()[1:]
+    venue = {"name": "exchange", "websocket_url": websocket_url, "rest_url": rest_url}
+    config = small(tmp_path, symbols=["XRPETH"], venue=venue, board={"history": "7d"})
+    report_path = tmp_path / "report.json"
+    run = command(
+        "run", str(config), "--no-board", "--report", str(report_path), "--address", cluster
+    )
+    run.line_with("running without a board")
+    client = pipeline_of_the_cluster()
+    minutes_end = pl.datetime(2019, 10, 13, 11, 20, time_zone="UTC")
+    wait_until(
+        lambda: client.bars().select((pl.col("open_time") >= minutes_end).any()).item(),
+        "the end of the last minute",
+    )
+    bars = client.bars()
+    run.interrupt()
+    assert run.wait() == 130
+
+    row = json.loads(report_path.read_text())["symbols"]["XRPETH"]
+    assert (row["first_id"], row["last_id"]) == (13_519_807, 13_532_283)
+    assert row["live"] + row["backfilled"] == 12_477
+    assert (row["pending"], row["lost"], row["duplicates"], row["rejected"]) == (0, 0, 0, 0)
+
+    minutes = (
+        bars.filter(pl.col("trades") > 0)
+        .group_by(pl.col("open_time").dt.truncate("1m").alias("date"))
+        .agg(pl.col("close").last(), pl.col("high").max(), pl.col("volume").sum())
+    )
+    klines = pl.read_ipc(DATA / "XRP_ETH-1m.feather")
+    both = klines.with_columns(pl.col("date").dt.cast_time_unit("us")).join(minutes, on="date")
+    assert both.height == klines.height == 2469
+    assert both["close"].to_list() == both["close_right"].to_list()
+    assert both["high"].to_list() == both["high_right"].to_list()
+    assert both["volume"].to_list() == pytest.approx(both["volume_right"].to_list(), rel=1e-12)
