@@ -171,6 +171,8 @@ class SymbolWorker:
                 case Anchored(symbol, open_us, history, trades):
                     if open_us is not None:
                         self._report(self._engine.anchor(symbol, open_us, history))
+                        # They are admitted with what else was found: say where the ids start.
+                        self._engine.expect(symbol, *trades["trade_id"].gather([0, -1]))
                         fetched.append(trades)
                 case Fetched(trades):
                     fetched.append(trades)

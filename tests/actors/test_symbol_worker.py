@@ -148,7 +148,7 @@ def test_worker_whose_connection_is_cut_backfills_what_it_missed() -> None:
 
 
 def test_worker_whose_buffer_overflows_backfills_what_it_dropped() -> None:
-    small = {"max_buffered_trades": 1000, "flush": "5s"}
+    small = {"max_buffered_trades": 1000, "flush": "1s"}
     source = market(["BTCUSDT"], trades_per_s=2000.0)
     with running(source, ["BTCUSDT"], actors=small) as (worker, seen):
         wait_until(lambda: worker._buffer.dropped > 1000, "dropped messages")
