@@ -11,7 +11,6 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
-import click
 import typer
 import yaml
 
@@ -25,8 +24,6 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 DEMO_CONFIG = Path("configs/demo.yaml")
-
-INTERRUPTED = 130
 
 app = typer.Typer(
     name="cryptoctopus",
@@ -55,16 +52,13 @@ def main(argv: Sequence[str] | None = None) -> int:
         format="%(asctime)s %(levelname)-7s %(name)s %(message)s",
     )
     try:
-        code = app(args=argv, prog_name="cryptoctopus", standalone_mode=False)
-    except click.ClickException as error:
-        error.show(sys.stderr)
-        return 2
-    except (KeyboardInterrupt, click.Abort):
-        return INTERRUPTED
+        app(args=argv, prog_name="cryptoctopus")
+    except SystemExit as end:  # how typer returns, also after it has shown a usage error
+        return int(end.code or 0)
     except CryptoctopusError as error:
         print(error, file=sys.stderr)  # noqa: T201 - the line the user reads
         return 2 if isinstance(error, ConfigError | ReplayError) else 1
-    return code if isinstance(code, int) else 0
+    return 0
 
 
 def _duration(text: str | None) -> float | None:
@@ -90,19 +84,20 @@ def run(
     ] = None,
     board: Annotated[bool, typer.Option(help="Serve the board.")] = True,
     address: Address = None,
-) -> int:
+) -> None:
     """Start the pipeline, serve the board, and run until Ctrl-C."""
     from actors.runner import run_pipeline  # noqa: PLC0415 - Ray takes a second to import
 
     if not board:
         settings = [*settings, "board.serve=false"]
-    return run_pipeline(
+    code = run_pipeline(
         load_config(config, settings),
         str(config),
         address=address,
         run_for_s=_duration(run_for),
         report_path=report,
     )
+    raise typer.Exit(code)
 
 
 @app.command()
@@ -121,13 +116,13 @@ def exchange(  # noqa: PLR0913 - a command's options
     admin: Annotated[bool, typer.Option("--admin", help="Serve /admin, on loopback only.")] = False,
     tls_cert: Annotated[Path | None, typer.Option(metavar="PEM", help="Serve over TLS.")] = None,
     tls_key: Annotated[Path | None, typer.Option(metavar="PEM")] = None,
-) -> int:
+) -> None:
     """Serve the built-in exchange alone: Binance's public market data protocol."""
     from actors.exchange.serving import serve_exchange  # noqa: PLC0415 - as above
 
     if seed is not None:
         settings = [*settings, f"exchange.seed={seed}"]
-    return serve_exchange(
+    code = serve_exchange(
         load_config(config, settings),
         replay,
         host=host,
@@ -137,6 +132,7 @@ def exchange(  # noqa: PLR0913 - a command's options
         tls_cert=tls_cert,
         tls_key=tls_key,
     )
+    raise typer.Exit(code)
 
 
 @app.command()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 from typing import TYPE_CHECKING, Any
 
 import ray
@@ -26,6 +27,7 @@ _AUTHENTICATION = (
 )
 
 _QUOTED = 300
+_KNOCK_S = 5.0
 
 
 def join_cluster(address: str | None) -> bool:
@@ -43,6 +45,8 @@ def join_cluster(address: str | None) -> bool:
     """
     address = address or os.environ.get("RAY_ADDRESS") or "local"
     is_local = address == "local"
+    if address not in {"local", "auto"}:
+        _knock(address)
     # A laptop needs no dashboard: eleven processes fewer.
     only_local: dict[str, Any] = {"include_dashboard": False} if is_local else {}
     try:
@@ -57,6 +61,17 @@ def join_cluster(address: str | None) -> bool:
         raise ClusterError(_explain(address, error)) from error
     logger.info("cluster joined address=%s", address)
     return is_local
+
+
+def _knock(address: str) -> None:
+    """Fail in seconds when nobody listens: Ray itself would try for five minutes."""
+    host, _, port = address.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ClusterError(f"Ray: expected auto, local or HOST:PORT, found {address!r}")
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), timeout=_KNOCK_S).close()
+    except OSError as error:
+        raise ClusterError(f"Ray at {address} cannot be reached: {error}") from error
 
 
 def leave_cluster() -> None:
