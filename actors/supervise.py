@@ -249,6 +249,7 @@ def _board_plan(config: Config, instruments: list[Instrument]) -> BoardPlan:
         detector=config.detector.name,
         enter={symbol: detector.enter for symbol, detector in detectors.items()},
         exit={symbol: detector.exit for symbol, detector in detectors.items()},
+        forward_fill_us=config.sampling.forward_fill,
         history_us=config.board.history,
         tick_size={instrument.symbol: instrument.tick_size for instrument in instruments},
     )

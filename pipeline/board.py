@@ -37,6 +37,7 @@ class BoardPlan:
     detector: str
     enter: Mapping[str, float]  # symbol -> score at which an episode starts
     exit: Mapping[str, float]  # symbol -> score below which it may end
+    forward_fill_us: int  # a price without a newer trade is stale after so long
     history_us: int  # how much a snapshot can hold
     tick_size: Mapping[str, float]  # symbol -> smallest price step
 

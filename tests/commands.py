@@ -6,16 +6,11 @@ import signal
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.waiting import DEADLINE_S, wait_until
 
 ROOT = Path(__file__).resolve().parents[1]
-
-DEADLINE_S = 90.0
 
 
 class Command:
@@ -86,11 +81,3 @@ class Command:
         self._reader.join(5)
         assert self._process.stdout is not None
         self._process.stdout.close()
-
-
-def wait_until(condition: Callable[[], object], what: str, deadline_s: float = DEADLINE_S) -> None:
-    """Wait for a condition; fail the test when it does not come true in time."""
-    end_s = time.monotonic() + deadline_s
-    while not condition():
-        assert time.monotonic() < end_s, f"waited {deadline_s} s for {what}"
-        threading.Event().wait(0.05)

@@ -10,7 +10,7 @@ import msgspec
 import polars as pl
 
 from pipeline.board import SAMPLES, volatility_baseline
-from pipeline.durations import MINUTE
+from pipeline.durations import MINUTE, SECOND
 from pipeline.schema import HEALTH
 from viz.alerts import LOG, add_alerts, count_since, severity_ranks
 from viz.tick import Tick, cell_frame, judge, plan_json
@@ -207,7 +207,9 @@ class BoardState:
     def _tick(self, *, now_s: float, stamp_ms: int) -> Tick:
         venue_us = self._venue_us
         silent_s = max(0.0, now_s - self._moved_at_s)
-        cells = cell_frame(self._known(), venue_us=venue_us, silent_s=silent_s)
+        # Before the first snapshot there is no symbol to be stale.
+        stale_s = 0.0 if self._plan is None else self._plan.forward_fill_us / SECOND
+        cells = cell_frame(self._known(), venue_us=venue_us, silent_s=silent_s, stale_s=stale_s)
         state, reason = judge(
             failure=self._failure,
             states=cells["state"].to_list(),

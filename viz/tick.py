@@ -10,9 +10,6 @@ import polars as pl
 if TYPE_CHECKING:
     from pipeline.board import BoardPlan
 
-#: A symbol without a trade for longer than this is shown as stale.
-SYMBOL_STALE_S = 10.0
-
 #: A pipeline that reports nothing new for longer than this is shown as stale.
 BOARD_STALE_S = 3.0
 
@@ -68,7 +65,9 @@ def plan_json(plan: BoardPlan) -> str:
     return msgspec.json.encode(message).decode()
 
 
-def cell_frame(known: pl.DataFrame, *, venue_us: int | None, silent_s: float) -> pl.DataFrame:
+def cell_frame(
+    known: pl.DataFrame, *, venue_us: int | None, silent_s: float, stale_s: float
+) -> pl.DataFrame:
     """Return one row a symbol as the overview shows it.
 
     Args:
@@ -76,6 +75,7 @@ def cell_frame(known: pl.DataFrame, *, venue_us: int | None, silent_s: float) ->
             `score`, `direction`, `baseline`, `elevated`; null where nothing was reported.
         venue_us: The newest venue clock reported.
         silent_s: For how long that clock has not moved; ages go on growing meanwhile.
+        stale_s: For how long a price holds without a newer trade.
 
     Returns:
         `price`, `volatility`, `score` (signed), `baseline`, `elevated`, `age_s` and `state`, rows
@@ -88,7 +88,7 @@ def cell_frame(known: pl.DataFrame, *, venue_us: int | None, silent_s: float) ->
         .then(pl.lit("waiting"))
         .when(~pl.col("connected"))
         .then(pl.lit("down"))
-        .when(age_s > SYMBOL_STALE_S)
+        .when(age_s > stale_s)
         .then(pl.lit("stale"))
         .when(pl.col("volatility").is_null() & pl.col("baseline").is_null())
         .then(pl.lit("warming"))

@@ -14,6 +14,7 @@ import pytest
 
 from actors.feed import Backoff, Feed, FrameBuffer
 from pipeline.venues.protocol import Connection
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -113,13 +114,6 @@ def frame(opcode: int, payload: bytes, *, final: bool = True) -> bytes:
     if len(payload) < 126:
         return struct.pack("!BB", first, len(payload)) + payload
     return struct.pack("!BBH", first, 126, len(payload)) + payload
-
-
-def wait_until(condition: Callable[[], bool]) -> None:
-    deadline_s = time.monotonic() + DEADLINE_S
-    while not condition():
-        assert time.monotonic() < deadline_s, "the condition did not come true"
-        time.sleep(0.002)
 
 
 @pytest.fixture

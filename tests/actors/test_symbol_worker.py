@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -22,6 +22,7 @@ from pipeline.exchange.replay import open_replay
 from pipeline.exchange.trades import TradeSource
 from pipeline.market import SyntheticMarket
 from pipeline.sharding import Shard
+from tests.waiting import wait_until
 
 DATA = Path(__file__).resolve().parents[2] / "../shared/data/ticks-freqtrade"
 
@@ -38,6 +39,7 @@ class Coordination:
             detector="zscore",
             enter={},
             exit={},
+            forward_fill_us=config.sampling.forward_fill,
             history_us=config.board.history,
             tick_size={},
         )
@@ -93,13 +95,6 @@ def running(
 
 def market(symbols: list[str], **settings: float) -> SyntheticMarket:
     return SyntheticMarket(symbols, seed=3, start_us=time.time_ns() // 1000, **settings)  # type: ignore[arg-type]
-
-
-def wait_until(condition: Callable[[], bool], what: str, deadline_s: float = 60.0) -> None:
-    end_s = time.monotonic() + deadline_s
-    while not condition():
-        assert time.monotonic() < end_s, f"waited {deadline_s} s for {what}"
-        threading.Event().wait(0.02)
 
 
 def accounted(row: dict[str, object]) -> bool:

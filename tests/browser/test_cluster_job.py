@@ -13,7 +13,8 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.commands import Command, wait_until
+from tests.commands import Command
+from tests.waiting import wait_until
 
 pytestmark = [pytest.mark.browser, pytest.mark.cluster]
 

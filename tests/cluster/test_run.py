@@ -19,7 +19,8 @@ from actors import deployment
 from actors.client import PipelineClient, find_pipeline
 from actors.supervise import Pipeline
 from pipeline.config import Config
-from tests.commands import Command, wait_until
+from tests.commands import Command
+from tests.waiting import wait_until
 
 pytestmark = pytest.mark.cluster
 

@@ -22,6 +22,7 @@ PLAN = BoardPlan(
     detector="zscore",
     enter={},
     exit={},
+    forward_fill_us=10 * S,
     history_us=60 * S,
     tick_size={},
 )

@@ -103,6 +103,7 @@ class RecordedBoard:
             detector="multi_horizon",
             enter=dict.fromkeys(self._symbols, ENTER),
             exit=dict.fromkeys(self._symbols, 3.0),
+            forward_fill_us=10 * SECOND,
             history_us=HOUR,
             tick_size={symbol: tick for symbol, _, tick in listed},
         )

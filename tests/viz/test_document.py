@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from typing import TYPE_CHECKING
 
 import pytest
@@ -11,6 +10,7 @@ from bokeh.core.json_encoder import serialize_json
 from bokeh.document import Document
 
 from tests.viz.recorded_board import RecordedBoard
+from tests.waiting import wait_until
 from viz.document import make_document
 from viz.hub import Hub
 
@@ -22,10 +22,7 @@ if TYPE_CHECKING:
 def hub(request: pytest.FixtureRequest) -> Iterator[Hub]:
     hub = Hub()
     hub.start(RecordedBoard(request.param, history_s=400), interval_s=0.05)
-    end_s = time.monotonic() + 10
-    while hub.view.plan is None:
-        assert time.monotonic() < end_s, "the hub pulled nothing"
-        time.sleep(0.01)
+    wait_until(lambda: hub.view.plan is not None, "the hub's first pull")
     yield hub
     hub.stop()
 

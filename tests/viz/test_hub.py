@@ -1,15 +1,15 @@
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 import pytest
 
 from tests.viz.recorded_board import RecordedBoard
+from tests.waiting import wait_until
 from viz.hub import Hub
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator
+    from collections.abc import Iterator
 
 
 @pytest.fixture
@@ -17,13 +17,6 @@ def hub() -> Iterator[Hub]:
     hub = Hub()
     yield hub
     hub.stop()
-
-
-def wait_for(condition: Callable[[], bool], deadline_s: float = 10.0) -> None:
-    end_s = time.monotonic() + deadline_s
-    while not condition():
-        assert time.monotonic() < end_s, "the deadline passed"
-        time.sleep(0.005)
 
 
 def test_hub_before_it_is_given_a_source_is_starting() -> None:
@@ -34,14 +27,14 @@ def test_hub_before_it_is_given_a_source_is_starting() -> None:
 
 def test_hub_pulls_its_source(hub: Hub) -> None:
     hub.start(RecordedBoard(3, history_s=5), interval_s=0.01)
-    wait_for(lambda: hub.view.rows >= 13)
+    wait_until(lambda: hub.view.rows >= 13)
     assert hub.view.tick.state == "live"
     assert hub.age_s < 5
 
 
 def test_hub_asks_only_for_what_is_new(hub: Hub) -> None:
     hub.start(RecordedBoard(3, history_s=200), interval_s=0.01)
-    wait_for(lambda: hub.view.rows > 3 * 200 - 120)
+    wait_until(lambda: hub.view.rows > 3 * 200 - 120)
     # Each bar was applied once, however often it pulled.
     unique = hub.view.history.unique(["symbol", "open_time"])
     assert unique.height == hub.view.history.height == hub.view.rows
@@ -50,22 +43,22 @@ def test_hub_asks_only_for_what_is_new(hub: Hub) -> None:
 def test_hub_with_an_unreachable_source_says_so_and_recovers(hub: Hub) -> None:
     board = RecordedBoard(3, history_s=5)
     hub.start(board, interval_s=0.01)
-    wait_for(lambda: hub.view.tick.state == "live")
+    wait_until(lambda: hub.view.tick.state == "live")
     board.reachable = False
-    wait_for(lambda: hub.view.tick.state == "offline")
+    wait_until(lambda: hub.view.tick.state == "offline")
     assert hub.view.tick.reason == "the coordinator does not answer"
     stamp_ms = hub.view.stamp_ms
-    wait_for(lambda: hub.view.stamp_ms > stamp_ms)
+    wait_until(lambda: hub.view.stamp_ms > stamp_ms)
     board.reachable = True
-    wait_for(lambda: hub.view.tick.state == "live")
+    wait_until(lambda: hub.view.tick.state == "live")
 
 
 def test_hub_after_a_restart_of_the_pipeline_asks_for_everything(hub: Hub) -> None:
     board = RecordedBoard(3, history_s=200)
     hub.start(board, interval_s=0.01)
-    wait_for(lambda: hub.view.epoch == 1)
+    wait_until(lambda: hub.view.epoch == 1)
     board.restart()
-    wait_for(lambda: hub.view.epoch == 2)
+    wait_until(lambda: hub.view.epoch == 2)
     # Its sixty bars of two symbols that trade, not only those after the old version.
     assert hub.view.rows >= 120
 
@@ -81,4 +74,4 @@ def test_hub_once_stopped_can_be_given_another_source(hub: Hub) -> None:
     hub.stop()
     assert not hub.running
     hub.start(RecordedBoard(3, history_s=5), interval_s=0.01)
-    wait_for(lambda: hub.view.plan is not None and len(hub.view.plan.symbols) == 3)
+    wait_until(lambda: hub.view.plan is not None and len(hub.view.plan.symbols) == 3)

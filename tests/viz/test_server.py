@@ -14,6 +14,7 @@ from bokeh.document import Document
 from pipeline.errors import AddressError
 from tests.viz.page_client import PageClient, link_of
 from tests.viz.recorded_board import RecordedBoard
+from tests.waiting import wait_until
 from viz import server as server_module
 from viz.hub import HUB
 from viz.server import serve
@@ -40,13 +41,6 @@ def health(server: BoardServer) -> dict[str, Any]:
     return dict(json.loads(get(f"http://127.0.0.1:{server.port}/healthz")[2]))
 
 
-def wait_for(condition: Callable[[], bool], every_s: float = 0.05) -> None:
-    end_s = time.monotonic() + 15.0
-    while not condition():
-        assert time.monotonic() < end_s, "the deadline passed"
-        time.sleep(every_s)
-
-
 def test_server_redirects_its_root_to_the_board(serve_board: Serve) -> None:
     server = serve_board(RecordedBoard(2, history_s=5))
     status, address, body = get(f"http://127.0.0.1:{server.port}/")
@@ -65,10 +59,10 @@ def test_server_serves_everything_the_page_asks_for_itself(serve_board: Serve) -
 def test_healthz_follows_the_pipeline(serve_board: Serve) -> None:
     board = RecordedBoard(2, history_s=5)
     server = serve_board(board)
-    wait_for(lambda: health(server)["state"] == "live")
+    wait_until(lambda: health(server)["state"] == "live")
     assert health(server)["sessions"] == 0
     board.reachable = False
-    wait_for(lambda: health(server)["state"] == "offline")
+    wait_until(lambda: health(server)["state"] == "offline")
     status, _, body = get(f"http://127.0.0.1:{server.port}/healthz")
     assert status == 503
     assert json.loads(body)["reason"] == "the coordinator does not answer"
@@ -172,5 +166,5 @@ def test_pages_that_are_closed_are_forgotten(
         client = PageClient(server.url)
         client.pull()
         client.close()
-    wait_for(lambda: health(server)["sessions"] == 0)
-    wait_for(lambda: open_documents() <= before, every_s=0.5)
+    wait_until(lambda: health(server)["sessions"] == 0)
+    wait_until(lambda: open_documents() <= before)

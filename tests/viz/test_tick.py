@@ -47,7 +47,7 @@ def known(
 
 def cell(frame: pl.DataFrame, *, now_s: float = 0.0, silent_s: float = 0.0) -> dict[str, object]:
     venue_us = ZERO_US + round(now_s * 1e6)
-    return cell_frame(frame, venue_us=venue_us, silent_s=silent_s).row(0, named=True)
+    return cell_frame(frame, venue_us=venue_us, silent_s=silent_s, stale_s=10.0).row(0, named=True)
 
 
 def test_cell_that_trades_is_live_with_a_signed_score() -> None:
