@@ -6,7 +6,6 @@ Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 130 interrupted.
 from __future__ import annotations
 
 import json
-import logging
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -14,14 +13,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 import yaml
 
+from actors.logs import configure_logging
 from pipeline.config_file import load_config
 from pipeline.durations import SECOND, parse_duration
 from pipeline.errors import ConfigError, CryptoctopusError, ReplayError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-logger = logging.getLogger(__name__)
 
 DEMO_CONFIG = Path("configs/demo.yaml")
 
@@ -46,11 +44,7 @@ Address = Annotated[
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
-    logging.basicConfig(
-        level=logging.INFO,
-        stream=sys.stderr,
-        format="%(asctime)s %(levelname)-7s %(name)s %(message)s",
-    )
+    configure_logging()
     try:
         app(args=argv, prog_name="cryptoctopus")
     except SystemExit as end:  # how typer returns, also after it has shown a usage error

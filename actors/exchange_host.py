@@ -40,10 +40,8 @@ class ExchangeHost:
         port = self._server.start()
         return f"ws://{host}:{port}", f"http://{host}:{port}"
 
-    def stop(self) -> None:
-        """Close the sockets."""
-        if self._server is not None:
-            self._server.stop()
+    def ping(self) -> None:
+        """Answer: the actor lives."""
 
 
 def synthetic_market(config: Config, *, start_us: int) -> SyntheticMarket:

@@ -176,6 +176,11 @@ class Feed:
         """Whether `start` was called."""
         return self._thread.ident is not None
 
+    @property
+    def alive(self) -> bool:
+        """Whether its thread runs, connected or not."""
+        return self._thread.is_alive()
+
     def stop(self) -> None:
         """End the connection and the thread; returns when it ended, or could not for too long."""
         self._stopping.set()

@@ -55,6 +55,8 @@ def join_cluster(address: str | None) -> bool:
             namespace=NAMESPACE,
             logging_level=logging.WARNING,
             log_to_driver=True,
+            # What an actor logs appears here, and in Ray's own log files.
+            runtime_env={"worker_process_setup_hook": "actors.logs.configure_logging"},
             **only_local,
         )
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:

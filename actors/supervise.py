@@ -115,6 +115,7 @@ class Pipeline:
         Raises:
             ClusterError: An actor is lost for good.
         """
+        self._watch_exchange()
         self._watch_starts()
         self._watch_symbol_actors()
         assert self._coordinator is not None  # noqa: S101 - watched only after `start`
@@ -197,6 +198,14 @@ class Pipeline:
         )
         return url
 
+    def _watch_exchange(self) -> None:
+        if self._exchange is None:
+            return
+        try:
+            ray.get(self._exchange.ping.remote(), timeout=_WATCH_TIMEOUT_S)
+        except (RayActorError, GetTimeoutError) as error:
+            _raise_if_dead("exchange", error)
+
     def _watch_starts(self) -> None:
         """Start symbol actors, as many at a time as CPUs: the first are warm while others load."""
         if self._starts:
@@ -236,7 +245,8 @@ class Pipeline:
 
 def _raise_if_dead(name: str, error: Exception) -> None:
     if isinstance(error, ActorDiedError):
-        raise ClusterError(f"actor {name} is lost for good: {error}") from error
+        cause = str(error).partition("\n")[0]
+        raise ClusterError(f"actor {name} is lost for good: {cause}") from error
 
 
 def _board_plan(config: Config, instruments: list[Instrument]) -> BoardPlan:

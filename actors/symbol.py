@@ -131,7 +131,8 @@ class SymbolWorker:
         """Return whether everything runs."""
         if not self._started:
             return WorkerStatus(started=False, alive=False, error=None)
-        threads = (self._flushing.is_alive(), self._catch_up.alive, self._delivery.alive)
+        fed = self._feed.alive or not self._feed.started
+        threads = (fed, self._flushing.is_alive(), self._catch_up.alive, self._delivery.alive)
         return WorkerStatus(started=True, alive=all(threads), error=self._error)
 
     def _run(self) -> None:

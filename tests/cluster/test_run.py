@@ -172,6 +172,17 @@ def test_run_with_the_board_port_taken_says_so_and_leaves_nothing(
     assert nothing_is_left()
 
 
+def test_run_whose_exchange_dies_says_so_and_leaves_nothing(
+    cluster: str, command: Start, tmp_path: Path
+) -> None:
+    run = command("run", str(small(tmp_path)), "--no-board", "--address", cluster)
+    run.line_with("running without a board")
+    os.kill(pid_of(deployment.actors_named()["exchange"]), signal.SIGKILL)
+    assert run.wait() == 1
+    assert run.errors.splitlines()[-1].startswith("actor exchange is lost for good")
+    assert nothing_is_left()
+
+
 @pytest.mark.usefixtures("cluster")
 def test_pipeline_brings_back_a_killed_symbol_actor_and_a_killed_coordinator(
     tmp_path: Path,
