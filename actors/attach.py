@@ -9,20 +9,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from actors.client import find_pipeline
+from actors.demo import DEMO_CONFIG
 from actors.session import join_cluster, leave_cluster
 from actors.supervise import Pipeline
 from pipeline.config_file import load_config
-from pipeline.errors import ClusterError
+from pipeline.errors import ClusterError, CryptoctopusError
 
 if TYPE_CHECKING:
     from pipeline.board import BoardSnapshot, BoardSource
 
 logger = logging.getLogger(__name__)
-
-DEMO_CONFIG = Path(__file__).parent.parent / "configs" / "demo.yaml"
-
-_WATCH_S = 1.0
-_STARTING_S = 0.1
 
 
 class AttachedBoard:
@@ -56,12 +52,12 @@ class AttachedBoard:
     def _watch(self) -> None:
         pipeline = self._owned
         while pipeline is not None:
-            if self._closing.wait(_STARTING_S if pipeline.starting else _WATCH_S):
+            if self._closing.wait(pipeline.rest_s):
                 return
             try:
                 if pipeline.watch():
                     logger.warning("the pipeline was asked to stop: this board ends it on exit")
-            except ClusterError:
+            except CryptoctopusError:
                 logger.exception("the pipeline is lost")
                 return
 

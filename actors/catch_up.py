@@ -9,89 +9,42 @@ from __future__ import annotations
 import logging
 import threading
 import time
-from dataclasses import dataclass
 from queue import Empty, SimpleQueue
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 import polars as pl
 
+from actors.findings import Anchored, Expected, Fetched, Stray, Unserved, Verified
 from actors.rest import fetch_bars, fetch_trades, newest_trade
 from pipeline.clock import VenueClock
 from pipeline.durations import SECOND
-from pipeline.errors import VenueDisconnected, VenueError
+from pipeline.errors import SchemaError, VenueDisconnected, VenueError
+from pipeline.healing import RETRY_S, Healing, Progress
 from pipeline.schema import BARS, TRADES
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from actors.feed import Feed
+    from actors.findings import Finding
     from actors.rest import RestClient
     from pipeline.config import Config
+    from pipeline.healing import Missing
     from pipeline.venues.protocol import Venue
 
 logger = logging.getLogger(__name__)
 
+Answer = TypeVar("Answer")
+
 _TICK_S = 0.1
+_LONGEST_RETRY_S = 15.0
 _CLOCK_EVERY_S = 5.0
+
+#: A trade this far ahead of the venue's own clock is broken data.
+_AHEAD_US = 10 * SECOND
 _FIRST_CLOCK_EVERY_S = 0.5
-_RETRY_S = 1.0
 
-#: The venue's tables lag behind its stream: it has this long to serve an id before it is lost.
-GIVE_UP_S = 30.0
-
-#: A long hole is fetched in pieces of so many ids, so that memory stays bounded.
-_PIECE = 20_000
-
-NO_TRADES = pl.DataFrame(schema=TRADES)
-
-
-@dataclass(frozen=True, slots=True)
-class Anchored:
-    """Where a symbol starts: the first bar to build, the bars before it, the trades from it on."""
-
-    symbol: str
-    open_us: int | None  # null: the symbol never traded
-    history: pl.DataFrame
-    trades: pl.DataFrame
-
-
-@dataclass(frozen=True, slots=True)
-class Fetched:
-    """Trades for holes."""
-
-    trades: pl.DataFrame
-
-
-@dataclass(frozen=True, slots=True)
-class Expected:
-    """The venue has issued these ids of a symbol, both ends inclusive."""
-
-    symbol: str
-    first_id: int
-    last_id: int
-
-
-@dataclass(frozen=True, slots=True)
-class Unserved:
-    """The venue does not serve the first hole of a symbol."""
-
-    symbol: str
-
-
-@dataclass(frozen=True, slots=True)
-class Verified:
-    """Nothing was missed, unseen, before this connection of the feed was opened."""
-
-    generation: int
-
-
-Finding = Anchored | Fetched | Expected | Unserved | Verified
-
-
-@dataclass(slots=True)
-class _Hole:
-    since_s: float
-    due_s: float
+NO_TRADES = TRADES.to_frame()
 
 
 class CatchUp:
@@ -103,27 +56,36 @@ class CatchUp:
         venue: What to ask for.
         rest: Asks it.
         feed: Opened once every symbol has its start; each new connection may have missed trades.
+        clock: Seconds that only move forward.
     """
 
     def __init__(
-        self, symbols: Sequence[str], config: Config, venue: Venue, rest: RestClient, feed: Feed
+        self,
+        symbols: Sequence[str],
+        config: Config,
+        venue: Venue,
+        rest: RestClient,
+        feed: Feed,
+        *,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._symbols = symbols
         self._config = config
         self._venue = venue
         self._rest = rest
         self._feed = feed
+        self._clock_s = clock
+        #: At most one answer a symbol waits here, and what its start needs.
         self._found: SimpleQueue[Finding] = SimpleQueue()
         self._lock = threading.Lock()
-        self._clock = VenueClock()
-        self._holes: Mapping[str, list[tuple[int, int]]] = {}
-        self._last_ids: Mapping[str, int | None] = {}
-        self._watched: dict[tuple[str, int], _Hole] = {}
-        self._anchored: dict[str, int | None] = {}  # the newest id found, null without a trade
-        self._verified = 0
-        self._clock_due_s = 0.0
+        self._venue_clock = VenueClock()
         # Until two more flushes have looked, the stream itself may close a hole.
-        self._grace_s = 2 * config.actors.flush / SECOND
+        self._healing = Healing(grace_s=2 * config.actors.flush / SECOND)
+        self._applied: set[str] = set()
+        self._progress: Mapping[str, Progress] = {}
+        self._anchored: dict[str, Progress] = {}
+        self._verified = 0
+        self._clock_due_s = clock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="catch-up", daemon=True)
 
@@ -141,51 +103,102 @@ class CatchUp:
         return self._thread.is_alive()
 
     def findings(self) -> list[Finding]:
-        """Take out what was found since the last call."""
-        found = []
+        """Take out what was found since the last call, to be applied before the next report."""
+        found: list[Finding] = []
         while True:
             try:
                 found.append(self._found.get_nowait())
             except Empty:
-                return found
+                break
+        for finding in found:
+            if isinstance(finding, Fetched):
+                self._applied.add(finding.symbol)
+            elif isinstance(finding, Unserved):
+                self._applied.add(finding.missing.symbol)
+        return found
 
     def report(
-        self, holes: Mapping[str, list[tuple[int, int]]], last_ids: Mapping[str, int | None]
+        self, holes: Mapping[str, list[tuple[int, int]]], progress: Mapping[str, Progress]
     ) -> None:
-        """Say what is missing, and how far each symbol has come."""
+        """Say what is missing, and how far each symbol has come, with all findings applied."""
         with self._lock:
-            self._holes, self._last_ids = holes, last_ids
+            self._healing.report(holes, self._applied, self._clock_s())
+            self._progress = progress
+        self._applied = set()
+
+    def verify_again(self) -> None:
+        """Look once more for what this connection has not told."""
+        self._verified = 0
 
     def venue_us(self, local_us: int) -> int | None:
         """Return the venue's clock at a local monotonic time; null while unknown."""
         with self._lock:
-            return self._clock.now_us(local_us)
+            return self._venue_clock.now_us(local_us)
+
+    def latest_us(self, local_us: int) -> int | None:
+        """Return the latest time a trade can have; null while unknown, or in a replay.
+
+        A venue that runs at any other speed than time has no clock to judge its trades by.
+        """
+        with self._lock:
+            speed, now_us = self._venue_clock.speed, self._venue_clock.now_us(local_us)
+        if now_us is None or speed is None or not 0.5 < speed < 2.0:
+            return None
+        return now_us + _AHEAD_US
 
     def settled_us(self, local_us: int, allowance_us: int) -> int | None:
         """Return the venue time up to which everything sent has arrived; see VenueClock."""
         with self._lock:
-            return self._clock.settled_us(local_us, allowance_us)
+            return self._venue_clock.settled_us(local_us, allowance_us)
 
     def _run(self) -> None:
+        retry_s = RETRY_S
         while not self._stopping.is_set():
-            wait_s = _TICK_S
             try:
                 self._tick()
-            except VenueError as error:
-                logger.warning("rest failed symbols=%s: %s", ",".join(self._symbols[:3]), error)
-                wait_s = _RETRY_S
-            self._stopping.wait(wait_s)
+            except VenueDisconnected as error:
+                shown = ",".join(self._symbols[:3])
+                logger.warning("rest failed symbols=%s retry_s=%.0f: %s", shown, retry_s, error)
+                self._stopping.wait(retry_s)
+                retry_s = min(2 * retry_s, _LONGEST_RETRY_S)
+            else:
+                retry_s = RETRY_S
+                self._stopping.wait(_TICK_S)
 
     def _tick(self) -> None:
-        now_s = time.monotonic()
-        if now_s >= self._clock_due_s:
-            self._read_clock()
+        if self._clock_s() >= self._clock_due_s:
+            self._accepted("time", self._read_clock, None)
         if not self._feed.started:
             self._anchor_all()
         status = self._feed.status()
         if status.connected and status.generation != self._verified:
             self._verify(status.generation)
-        self._heal(now_s)
+        self._heal()
+
+    def _accepted(self, subject: str, ask: Callable[[], Answer], otherwise: Answer) -> Answer:
+        """Return what `ask` returns, or `otherwise` when the venue says no to this one subject.
+
+        Raises:
+            VenueDisconnected: No subject can be asked for now.
+        """
+        try:
+            return ask()
+        except VenueDisconnected:
+            raise
+        except VenueError as error:
+            logger.error("venue refused subject=%s: %s", subject, error)  # noqa: TRY400 - it says all
+            return otherwise
+
+    def _read_clock(self) -> None:
+        self._clock_due_s = self._clock_s() + _CLOCK_EVERY_S
+        sent_us = time.monotonic_ns() // 1000
+        venue_us = self._venue.parse_time(self._rest.get(self._venue.time_request()))
+        received_us = time.monotonic_ns() // 1000
+        with self._lock:
+            self._venue_clock.read(venue_us, sent_us, received_us)
+            running = self._venue_clock.speed is not None
+        if not running:
+            self._clock_due_s = self._clock_s() + _FIRST_CLOCK_EVERY_S
 
     def _anchor_all(self) -> None:
         """Find where each symbol starts, and only then open the feed.
@@ -197,111 +210,132 @@ class CatchUp:
             if self._stopping.is_set():
                 return
             if symbol not in self._anchored:
-                anchored = self._anchor(symbol)
+                unknown = Anchored(symbol, None, BARS.to_frame(), NO_TRADES)
+                anchored = self._accepted(symbol, lambda: self._anchor(symbol), unknown)  # noqa: B023 - called at once
                 self._found.put(anchored)
                 ids = anchored.trades["trade_id"]
-                self._anchored[symbol] = ids[-1] if len(ids) else None
+                self._anchored[symbol] = Progress(ids[-1] if len(ids) else None, None)
         self._feed.start()
 
-    def _read_clock(self) -> None:
-        sent_us = time.monotonic_ns() // 1000
-        venue_us = self._venue.parse_time(self._rest.get(self._venue.time_request()))
-        received_us = time.monotonic_ns() // 1000
-        with self._lock:
-            self._clock.read(venue_us, sent_us, received_us)
-            running = self._clock.speed is not None
-        self._clock_due_s = time.monotonic() + (_CLOCK_EVERY_S if running else _FIRST_CLOCK_EVERY_S)
-
-    def _verify(self, generation: int) -> None:
-        """Make what each symbol missed before this connection a hole, to be healed like any."""
-        for symbol in self._symbols:
-            if self._stopping.is_set():
-                return
-            self._fetch_tail(symbol)
-        self._verified = generation
-        self._found.put(Verified(generation))
-
-    def _fetch_tail(self, symbol: str) -> None:
-        with self._lock:
-            # Before the first report only the anchor is known.
-            last_id = self._last_ids.get(symbol, self._anchored[symbol])
-        newest = newest_trade(self._venue, self._rest, symbol)
-        if newest.is_empty() or newest["trade_id"][0] == last_id:
-            return
-        first_id = self._first_id(symbol) if last_id is None else last_id + 1
-        self._found.put(Expected(symbol, first_id, newest["trade_id"][0]))
-
-    def _first_id(self, symbol: str) -> int:
-        """Return the first id of a symbol that had no trade when it was anchored."""
-        request = self._venue.trades_request(symbol, from_id=0)
-        page = self._venue.parse_trades(self._rest.get(request), symbol, _wall_us())
-        return int(page["trade_id"][0])
-
     def _anchor(self, symbol: str) -> Anchored:
-        newest = newest_trade(self._venue, self._rest, symbol)
+        newest = self._newest(symbol)
         if newest.is_empty():
-            return Anchored(symbol, None, pl.DataFrame(schema=BARS), newest)
+            return Anchored(symbol, None, BARS.to_frame(), NO_TRADES)
         every_us = self._config.sampling.every
         open_us = newest["event_time"].to_physical()[0] // every_us * every_us
-        request = self._venue.trades_request(symbol, start_us=open_us)
-        page = self._venue.parse_trades(self._rest.get(request), symbol, _wall_us())
-        trades = [page]
-        if page["trade_id"][-1] < newest["trade_id"][0]:
-            trades.append(
-                fetch_trades(
-                    self._venue,
-                    self._rest,
-                    symbol,
-                    from_id=page["trade_id"][-1] + 1,
-                    to_id=newest["trade_id"][0],
-                )
-            )
-        return Anchored(symbol, open_us, self._history(symbol, open_us), pl.concat(trades))
+        page = self._page(symbol, start_us=open_us)
+        rest_of_bar = fetch_trades(
+            self._venue,
+            self._rest,
+            symbol,
+            from_id=page["trade_id"][-1] + 1,
+            to_id=newest["trade_id"][0],
+        )
+        trades = pl.concat([page, rest_of_bar])
+        return Anchored(symbol, open_us, self._history(symbol, open_us), trades)
 
     def _history(self, symbol: str, open_us: int) -> pl.DataFrame:
-        try:
-            return fetch_bars(
+        """Return the bars before a time; a venue without bars of this length has none."""
+        return self._accepted(
+            f"{symbol} bars, so a cold start",
+            lambda: fetch_bars(
                 self._venue,
                 self._rest,
                 symbol,
                 every_us=self._config.sampling.every,
                 start_us=open_us - self._config.warm_up_us,
                 end_us=open_us,
-            )
-        except VenueDisconnected:
-            raise
-        except VenueError as error:
-            logger.warning("cold start symbol=%s: no history: %s", symbol, error)
-            return pl.DataFrame(schema=BARS)
+            ),
+            BARS.to_frame(),
+        )
 
-    def _heal(self, now_s: float) -> None:
-        """Fetch the first hole of each symbol that is due; say so when the venue has it no more."""
+    def _page(
+        self, symbol: str, *, from_id: int | None = None, start_us: int | None = None
+    ) -> pl.DataFrame:
+        """Return a page of trades that must not be empty."""
+        request = self._venue.trades_request(symbol, from_id=from_id, start_us=start_us)
+        page = self._venue.parse_trades(self._rest.get(request), symbol, time.time_ns() // 1000)
+        if page.is_empty():
+            raise VenueDisconnected(f"{request.url}: expected trades, found none yet")
+        return page
+
+    def _verify(self, generation: int) -> None:
+        """Make what each symbol missed before this connection a hole, to be healed like any."""
+        for symbol in self._symbols:
+            if self._stopping.is_set():
+                return
+            expected = self._accepted(symbol, lambda: self._tail(symbol), None)  # noqa: B023 - called at once
+            if expected is not None:
+                self._found.put(expected)
+        self._verified = generation
+        self._found.put(Verified(generation))
+
+    def _tail(self, symbol: str) -> Expected | None:
+        """Return the ids of a symbol that are not known here; null when there are none.
+
+        Raises:
+            SchemaError: The venue numbers its trades anew: this shard must start anew too.
+        """
         with self._lock:
-            first = {symbol: holes[0] for symbol, holes in self._holes.items()}
-        here = {(symbol, hole[0]) for symbol, hole in first.items()}
-        self._watched = {key: hole for key, hole in self._watched.items() if key in here}
-        for symbol, (from_id, to_id) in first.items():
-            key = (symbol, from_id)
-            hole = self._watched.setdefault(key, _Hole(now_s, now_s + self._grace_s))
-            if now_s < hole.due_s:
-                continue
-            hole.due_s = now_s + _RETRY_S
-            trades = fetch_trades(
-                self._venue,
-                self._rest,
-                symbol,
-                from_id=from_id,
-                to_id=min(to_id, from_id + _PIECE - 1),
+            # Before the first report only the anchor is known.
+            known = self._progress.get(symbol, self._anchored[symbol])
+        newest = self._newest(symbol)
+        if newest.is_empty():
+            return None
+        newest_id = int(newest["trade_id"][0])
+        if known.last_id is None:
+            # It had no trade when it was anchored: what was missed starts with its first ever.
+            return Expected(symbol, int(self._page(symbol, from_id=0)["trade_id"][0]), newest_id)
+        if newest_id > known.last_id:
+            return Expected(symbol, known.last_id + 1, newest_id)
+        later = int(newest["event_time"].to_physical()[0])
+        if newest_id < known.last_id and known.event_us is not None and later > known.event_us:
+            raise SchemaError(
+                f"{symbol}: expected ids after {known.last_id}, found {newest_id} traded later: "
+                "the venue numbers its trades anew"
             )
-            if not trades.is_empty():
-                logger.info(
-                    "backfilled symbol=%s from_id=%d trades=%d", symbol, from_id, trades.height
-                )
-                self._found.put(Fetched(trades))
-            if from_id not in trades["trade_id"] and now_s - hole.since_s >= GIVE_UP_S:
-                logger.error("lost symbol=%s ids=%d..%d", symbol, from_id, to_id)
-                self._found.put(Unserved(symbol))
+        return None
 
+    def _heal(self) -> None:
+        """Fetch what is due; say so when the venue does not have it."""
+        with self._lock:
+            doubtful = self._healing.doubtful(self._clock_s())
+            due = self._healing.due(self._clock_s())
+        for hole in doubtful:
+            newest = self._accepted(hole.symbol, lambda: self._newest(hole.symbol), NO_TRADES)  # noqa: B023 - called at once
+            if not newest.is_empty() and newest["trade_id"][0] <= hole.last_id:
+                newest_id = int(newest["trade_id"][0])
+                logger.error("stray symbol=%s ids_beyond=%d", hole.symbol, newest_id)
+                self._found.put(Stray(hole.symbol, newest_id))
+        for missing in due:
+            if self._stopping.is_set():
+                return
+            trades = self._accepted(missing.symbol, lambda: self._fetch(missing), NO_TRADES)  # noqa: B023 - called at once
+            first_served = None if trades.is_empty() else int(trades["trade_id"][0])
+            if first_served is not None:
+                self._found.put(Fetched(missing.symbol, trades))
+            with self._lock:
+                lost = self._healing.answered(missing, first_served, self._clock_s())
+            if lost is not None:
+                logger.error("lost symbol=%s ids=%d..%d", lost.symbol, lost.first_id, lost.last_id)
+                self._found.put(Unserved(lost))
 
-def _wall_us() -> int:
-    return time.time_ns() // 1000
+    def _newest(self, symbol: str) -> pl.DataFrame:
+        return newest_trade(self._venue, self._rest, symbol)
+
+    def _fetch(self, missing: Missing) -> pl.DataFrame:
+        trades = fetch_trades(
+            self._venue,
+            self._rest,
+            missing.symbol,
+            from_id=missing.first_id,
+            to_id=missing.last_id,
+        )
+        logger.info(
+            "backfilled symbol=%s ids=%d..%d trades=%d",
+            missing.symbol,
+            missing.first_id,
+            missing.last_id,
+            trades.height,
+        )
+        return trades

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 import yaml
 
+from actors.demo import DEMO_CONFIG
 from actors.logs import configure_logging
 from pipeline.config_file import load_config
 from pipeline.durations import SECOND, parse_duration
@@ -20,8 +21,6 @@ from pipeline.errors import ConfigError, CryptoctopusError, ReplayError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-DEMO_CONFIG = Path("configs/demo.yaml")
 
 app = typer.Typer(
     name="cryptoctopus",
@@ -114,6 +113,8 @@ def exchange(  # noqa: PLR0913 - a command's options
     """Serve the built-in exchange alone: Binance's public market data protocol."""
     from actors.exchange.serving import serve_exchange  # noqa: PLC0415 - as above
 
+    if speed <= 0:
+        raise typer.BadParameter(f"expected a speed above 0, found {speed:g}")
     if seed is not None:
         settings = [*settings, f"exchange.seed={seed}"]
     code = serve_exchange(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError
+from ray.exceptions import RayError
 
 from actors.session import find_coordinator
 from pipeline.errors import ClusterError
@@ -62,7 +62,7 @@ class PipelineClient:
         try:
             reference = getattr(self._coordinator, method).remote(*arguments)
             return ray.get(reference, timeout=_TIMEOUT_S)
-        except (RayActorError, GetTimeoutError) as error:
+        except RayError as error:
             raise ClusterError(f"the coordinator does not answer {method}: {error}") from error
 
 

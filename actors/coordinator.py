@@ -44,12 +44,10 @@ class CoordinatorStatus:
 
     Attributes:
         incarnation: Changes with every restart.
-        board_url: Where the board is; null while it is not served.
         stop_requested: Somebody asked the pipeline to stop.
     """
 
     incarnation: str
-    board_url: str | None
     stop_requested: bool
 
 
@@ -98,8 +96,7 @@ class Coordinator:
 
     def status(self) -> CoordinatorStatus:
         """Return where it stands."""
-        url = None if self._board is None else self._board.url
-        return CoordinatorStatus(self._incarnation, url, self._stop_requested)
+        return CoordinatorStatus(self._incarnation, self._stop_requested)
 
     def request_stop(self) -> None:
         """Ask whoever supervises the pipeline to stop it."""

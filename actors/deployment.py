@@ -7,7 +7,7 @@ import time
 from typing import TYPE_CHECKING, Any
 
 import ray
-from ray.exceptions import GetTimeoutError, RayActorError, RayTaskError
+from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
 from ray.util import list_named_actors
 
 from actors.coordinator import Coordinator
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from pipeline.sharding import Shard
 
 logger = logging.getLogger(__name__)
+
+ALREADY_RUNS = "a pipeline runs on this cluster already: `cryptoctopus stop` ends it"
 
 _PUSH_TIMEOUT_S = 5.0
 
@@ -59,7 +61,7 @@ class CoordinatorPush:
                 self._coordinator = ray.get_actor(COORDINATOR, namespace=NAMESPACE)
             reference = self._coordinator.push.remote(envelope)
             watermark: int = ray.get(reference, timeout=_PUSH_TIMEOUT_S)
-        except (RayActorError, GetTimeoutError, ValueError) as error:
+        except (RayError, ValueError) as error:
             raise ConnectionError(str(error).partition("\n")[0]) from error
         return watermark
 
@@ -79,9 +81,7 @@ def start_coordinator(plan: BoardPlan) -> ActorHandle[Any]:
     try:
         return ray.remote(Coordinator).options(**options).remote(plan)
     except ValueError as error:
-        raise ClusterError(
-            "a pipeline runs on this cluster already: `cryptoctopus stop` ends it"
-        ) from error
+        raise ClusterError(ALREADY_RUNS) from error
 
 
 def start_symbol_actor(shard: Shard, config: Config, *, cpus: float) -> ActorHandle[Any]:

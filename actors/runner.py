@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING
 
 from actors import deployment
 from actors.client import PipelineClient, find_pipeline
-from actors.interruption import interruption
+from actors.interruption import INTERRUPTED, interruption
 from actors.session import COORDINATOR, join_cluster, leave_cluster
 from actors.supervise import Pipeline
-from pipeline.errors import AddressError, ClusterError
+from pipeline.errors import AddressError, ClusterError, CryptoctopusError
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,10 +26,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-_WATCH_S = 1.0
-_STARTING_S = 0.1
 _STOP_TIMEOUT_S = 60.0
-_INTERRUPTED = 130
 
 
 def run_pipeline(
@@ -48,34 +45,53 @@ def run_pipeline(
     Raises:
         CryptoctopusError: It could not start, or lost an actor for good.
     """
+    if report_path is not None:
+        _check_writable(report_path)
     is_local = (address or os.environ.get("RAY_ADDRESS") or "local") == "local"
     if is_local and config.board.serve:
         _check_port(config.board)
-    join_cluster(address)
+    # Before Ray, so that an early Ctrl-C waits for it to be up; and after, for Ray sets its own.
     interrupted = interruption()
-    pipeline = Pipeline(config, config_path)
     try:
-        url = pipeline.start()
-        print(f"board: {url}" if url else "running without a board", flush=True)  # noqa: T201 - the result
-        try:
-            _watch(pipeline, interrupted, run_for_s)
-        finally:
-            report = pipeline.stop()
-        if report_path is not None and report is not None:
-            report_path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+        join_cluster(address)
+        interruption(interrupted)
+        if not interrupted.is_set():
+            _run(Pipeline(config, config_path), interrupted, run_for_s, report_path)
     finally:
         leave_cluster()
-    return _INTERRUPTED if interrupted.is_set() else 0
+    return INTERRUPTED if interrupted.is_set() else 0
+
+
+def _run(
+    pipeline: Pipeline, interrupted: Event, run_for_s: float | None, report_path: Path | None
+) -> None:
+    url = pipeline.start()
+    print(f"board: {url}" if url else "running without a board", flush=True)  # noqa: T201 - the result
+    try:
+        _watch(pipeline, interrupted, run_for_s)
+    finally:
+        report = pipeline.stop()
+    if report_path is not None and report is not None:
+        report_path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
 
 
 def _watch(pipeline: Pipeline, interrupted: Event, run_for_s: float | None) -> None:
     """Watch until something ends the run."""
     end_s = None if run_for_s is None else time.monotonic() + run_for_s
     while True:
-        wait_s = _STARTING_S if pipeline.starting else _WATCH_S
-        left_s = wait_s if end_s is None else min(wait_s, end_s - time.monotonic())
+        left_s = pipeline.rest_s
+        if end_s is not None:
+            left_s = min(left_s, end_s - time.monotonic())
         if left_s <= 0 or interrupted.wait(left_s) or pipeline.watch():
             return
+
+
+def _check_writable(path: Path) -> None:
+    """Fail before anything starts when a report could not be written in the end."""
+    try:
+        path.open("a", encoding="utf-8").close()
+    except OSError as error:
+        raise CryptoctopusError(f"--report: cannot write {path}: {error.strerror}") from error
 
 
 def _check_port(board: BoardConfig) -> None:

@@ -90,6 +90,8 @@ def find_coordinator() -> ActorHandle[Any] | None:
 
 
 def _explain(address: str, error: Exception) -> str:
+    if address == "auto" and isinstance(error, ConnectionError):
+        return "no Ray cluster runs on this machine: `cryptoctopus run` starts one"
     text = " ".join(str(error).split())
     if "auth" in text.lower() or "token" in text.lower():
         return f"Ray at {address}: {_AUTHENTICATION}: {text[:_QUOTED]}"

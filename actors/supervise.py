@@ -6,13 +6,13 @@ import logging
 from typing import TYPE_CHECKING, Any
 
 import ray
-from ray.exceptions import ActorDiedError, GetTimeoutError, RayActorError
+from ray.exceptions import ActorDiedError, GetTimeoutError, RayActorError, RayError, RayTaskError
 
 from actors import deployment
 from actors.rest import RestClient
 from actors.session import COORDINATOR
 from pipeline.board import BoardPlan
-from pipeline.errors import ClusterError, ConfigError, VenueRefused
+from pipeline.errors import ClusterError, ConfigError, VenueDisconnected, VenueRefused
 from pipeline.sharding import plan_shards
 from pipeline.venues.registry import venue_for
 
@@ -28,7 +28,7 @@ logger = logging.getLogger(__name__)
 
 _START_TIMEOUT_S = 120.0
 _WATCH_TIMEOUT_S = 2.0
-_DRAIN_TIMEOUT_S = 20.0
+_DRAIN_TIMEOUT_S = 40.0
 
 #: All symbol actors together ask for at most this share of the cluster's CPUs.
 _CPU_SHARE = 0.5
@@ -52,7 +52,7 @@ class Pipeline:
         self._coordinator: ActorHandle[Any] | None = None
         self._incarnation: str | None = None
         self._symbol_actors: dict[str, ActorHandle[Any]] = {}
-        self._starts: list[ObjectRef[Any]] = []
+        self._starts: dict[ObjectRef[Any], str] = {}
         self._working: set[str] = set()
         self._planned: list[Shard] = []
         self._cpus = 1.0
@@ -69,9 +69,7 @@ class Pipeline:
             CryptoctopusError: Something could not start; what had started is stopped again.
         """
         if COORDINATOR in deployment.actors_named():
-            raise ClusterError(
-                "a pipeline runs on this cluster already: `cryptoctopus stop` ends it"
-            )
+            raise ClusterError(deployment.ALREADY_RUNS)
         try:
             return self._start()
         except BaseException:
@@ -102,9 +100,9 @@ class Pipeline:
         return url
 
     @property
-    def starting(self) -> bool:
-        """Whether some symbol actors are still to be started."""
-        return bool(self._planned or self._starts)
+    def rest_s(self) -> float:
+        """How long to rest between two calls of `watch`: shorter while actors are to be started."""
+        return 0.1 if self._planned or self._starts else 1.0
 
     def watch(self) -> bool:
         """Start what is to be started, also what Ray restarted; call it again and again.
@@ -121,7 +119,7 @@ class Pipeline:
         assert self._coordinator is not None  # noqa: S101 - watched only after `start`
         try:
             status = ray.get(self._coordinator.status.remote(), timeout=_WATCH_TIMEOUT_S)
-        except (RayActorError, GetTimeoutError) as error:
+        except RayError as error:
             _raise_if_dead(COORDINATOR, error)
             return False
         if self._incarnation != status.incarnation:
@@ -143,12 +141,12 @@ class Pipeline:
             try:
                 report = ray.get(self._coordinator.report.remote(), timeout=_DRAIN_TIMEOUT_S)
                 ray.get(self._coordinator.close.remote(), timeout=_DRAIN_TIMEOUT_S)
-            except (RayActorError, GetTimeoutError) as error:
+            except RayError as error:
                 logger.error("no report: %s", error)  # noqa: TRY400 - the line says it all
         everything = [*self._symbol_actors.values(), self._coordinator, self._exchange]
         deployment.end([actor for actor in everything if actor is not None])
         self._symbol_actors, self._coordinator, self._exchange = {}, None, None
-        self._planned, self._starts = [], []
+        self._planned, self._starts = [], {}
         return report
 
     def _with_exchange(self, config: Config) -> Config:
@@ -175,16 +173,21 @@ class Pipeline:
         except VenueRefused:
             # One unknown name is enough to refuse them all: the whole listing tells which.
             body = rest.get(venue.instruments_request([]))
+        except VenueDisconnected as error:
+            raise VenueDisconnected(f"{venue.name} cannot be reached: {error}") from error
         listed = {instrument.symbol: instrument for instrument in venue.parse_instruments(body)}
-        unknown = [symbol for symbol in self._config.symbols if symbol not in listed]
-        if unknown:
-            raise ConfigError(
-                self._config_path,
-                [
-                    f"symbols: expected names that {venue.name} lists, found {symbol}"
-                    for symbol in unknown
-                ],
-            )
+        problems = [
+            f"symbols: expected names that {venue.name} lists, found {symbol}"
+            for symbol in self._config.symbols
+            if symbol not in listed
+        ]
+        problems += [
+            f"symbols: expected markets that trade, found {symbol}, which {venue.name} has halted"
+            for symbol in self._config.symbols
+            if symbol in listed and not listed[symbol].trading
+        ]
+        if problems:
+            raise ConfigError(self._config_path, problems)
         return [listed[symbol] for symbol in self._config.symbols]
 
     def _serve_board(self) -> str | None:
@@ -208,21 +211,31 @@ class Pipeline:
 
     def _watch_starts(self) -> None:
         """Start symbol actors, as many at a time as CPUs: the first are warm while others load."""
-        if self._starts:
-            done, self._starts = ray.wait(self._starts, num_returns=len(self._starts), timeout=0.0)
-            for reference in done:
-                deployment.answer_of(reference, timeout_s=1.0, what="the start of a symbol actor")
         while self._planned and len(self._starts) < max(1, int(self._cpus)):
             shard = self._planned.pop(0)
             actor = deployment.start_symbol_actor(shard, self._config, cpus=self._cpus_per_actor)
             self._symbol_actors[shard.name] = actor
-            self._starts.append(actor.start.remote())
+            self._start_symbol_actor(shard.name)
+        if not self._starts:
+            return
+        done, _ = ray.wait([*self._starts], num_returns=len(self._starts), timeout=0.0)
+        for reference in done:
+            name = self._starts.pop(reference)
+            try:
+                ray.get(reference)
+            except RayTaskError as error:
+                raise ClusterError(f"actor {name} cannot start: {error.cause!r}") from error
+            except RayActorError as error:
+                _raise_if_dead(name, error)  # else Ray restarts it, and it is started again
+
+    def _start_symbol_actor(self, name: str) -> None:
+        self._starts[self._symbol_actors[name].start.remote()] = name
 
     def _watch_symbol_actors(self) -> None:
         if not self._symbol_actors:
             return
         pending = {actor.status.remote(): name for name, actor in self._symbol_actors.items()}
-        answered, _ = ray.wait(list(pending), num_returns=len(pending), timeout=_WATCH_TIMEOUT_S)
+        answered, _ = ray.wait([*pending], num_returns=len(pending), timeout=_WATCH_TIMEOUT_S)
         for reference in answered:
             name = pending[reference]
             try:
@@ -230,17 +243,17 @@ class Pipeline:
             except RayActorError as error:
                 _raise_if_dead(name, error)
                 continue
-            if status.started and status.alive:
+            if status.started and not status.dead:
                 self._working.add(name)
             elif status.started:
-                logger.error("symbol actor broken shard=%s: %s", name, status.error)
+                logger.error("actor broken shard=%s threads=%s", name, ",".join(status.dead))
                 ray.kill(self._symbol_actors[name], no_restart=False)
-            elif name in self._working:
+            elif name not in self._starts.values():
                 # Ray restarted its process, and a new process waits to be started.
+                self.restarts["symbol_actors"] += name in self._working
                 self._working.discard(name)
-                self.restarts["symbol_actors"] += 1
                 logger.warning("symbol actor restarted shard=%s", name)
-                self._starts.append(self._symbol_actors[name].start.remote())
+                self._start_symbol_actor(name)
 
 
 def _raise_if_dead(name: str, error: Exception) -> None:

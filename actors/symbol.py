@@ -11,9 +11,10 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from actors.catch_up import NO_TRADES, Anchored, CatchUp, Expected, Fetched, Unserved, Verified
+from actors.catch_up import NO_TRADES, CatchUp
 from actors.delivery import Delivery
 from actors.feed import Backoff, Feed, FrameBuffer
+from actors.findings import Anchored, Expected, Fetched, Stray, Unserved, Verified
 from actors.rest import RestClient
 from pipeline.delivery import Outbox, Payload, to_ipc
 from pipeline.durations import SECOND
@@ -46,13 +47,11 @@ class WorkerStatus:
 
     Attributes:
         started: It was started in this process.
-        alive: All its threads run.
-        error: Why one does not, or null.
+        dead: Threads that ended, which they never should; the log says why.
     """
 
     started: bool
-    alive: bool
-    error: str | None
+    dead: tuple[str, ...]
 
 
 class SymbolWorker:
@@ -81,8 +80,9 @@ class SymbolWorker:
         self._stopping = threading.Event()
         self._starting = threading.Lock()
         self._started = False
-        self._error: str | None = None
         self._verified = 0
+        self._begun = False
+        self._dropped = 0
         self._newest_event_us: int | None = None
         self._reported_s = 0.0
 
@@ -130,24 +130,23 @@ class SymbolWorker:
     def status(self) -> WorkerStatus:
         """Return whether everything runs."""
         if not self._started:
-            return WorkerStatus(started=False, alive=False, error=None)
-        fed = self._feed.alive or not self._feed.started
-        threads = (fed, self._flushing.is_alive(), self._catch_up.alive, self._delivery.alive)
-        return WorkerStatus(started=True, alive=all(threads), error=self._error)
+            return WorkerStatus(started=False, dead=())
+        alive = {
+            "feed": self._feed.alive or not self._feed.started,
+            "flush": self._flushing.is_alive(),
+            "catch-up": self._catch_up.alive,
+            "delivery": self._delivery.alive,
+        }
+        return WorkerStatus(started=True, dead=tuple(name for name in alive if not alive[name]))
 
     def _run(self) -> None:
         every_s = self._config.actors.flush / SECOND
         due_s = time.monotonic()
-        try:
-            while not self._stopping.is_set():
-                due_s = max(due_s + every_s, time.monotonic())
-                self._flush()
-                self._stopping.wait(max(0.0, due_s - time.monotonic()))
-            self._flush(final=True)
-        except Exception as error:  # the outermost loop: the supervisor restarts the actor
-            self._error = f"{type(error).__name__}: {error}"
-            logger.exception("flush thread died shard=%s", self._shard.name)
-            raise
+        while not self._stopping.is_set():
+            due_s = max(due_s + every_s, time.monotonic())
+            self._flush()
+            self._stopping.wait(max(0.0, due_s - time.monotonic()))
+        self._flush(final=True)
 
     def _flush(self, *, final: bool = False) -> None:
         """Compute what arrived since the last flush, and report it."""
@@ -158,8 +157,8 @@ class SymbolWorker:
         result = self._engine.step(
             trades, backfilled=backfilled, clock_us=self._clock_us(), skew_us=self._skew_us()
         )
-        if self._verified:
-            self._catch_up.report(self._engine.holes(), self._engine.last_ids())
+        if self._begun:
+            self._catch_up.report(self._engine.holes(), self._engine.progress())
         news = trades.height or backfilled.height or result.bars.height or result.alerts.height
         if news or final or time.monotonic() - self._reported_s >= _REPORT_S:
             self._report(result)
@@ -175,43 +174,72 @@ class SymbolWorker:
                         # They are admitted with what else was found: say where the ids start.
                         self._engine.expect(symbol, *trades["trade_id"].gather([0, -1]))
                         fetched.append(trades)
-                case Fetched(trades):
+                case Fetched(_, trades):
                     fetched.append(trades)
                 case Expected(symbol, first_id, last_id):
                     self._engine.expect(symbol, first_id, last_id)
-                case Unserved(symbol):
-                    self._engine.give_up(symbol)
+                case Stray(symbol, newest_id):
+                    self._engine.forget_beyond(symbol, newest_id)
+                case Unserved(missing):
+                    self._engine.give_up(missing.symbol, missing.last_id)
                 case Verified(generation):
                     self._verified = generation
+                    self._begun = True
         return pl.concat(fetched)
 
     def _take_trades(self) -> pl.DataFrame:
-        """Return what the feed read, once it is known where every symbol starts."""
-        if not self._verified:
+        """Return what the feed read, once it is known where every symbol's ids start."""
+        if not self._may_read():
             return NO_TRADES
+        if self._buffer.dropped > self._dropped:
+            # What was dropped is missing without a sign until a later id shows it.
+            logger.warning(
+                "buffer full shard=%s dropped=%d", self._shard.name, self._buffer.dropped
+            )
+            self._dropped = self._buffer.dropped
+            self._verified = 0
+            self._catch_up.verify_again()
         parsed = self._venue.parse(*self._buffer.drain())
         if parsed.closing:
             self._feed.reconnect("the venue announced that it will close")
         for refusal in parsed.refusals:
             logger.error("venue refused shard=%s: %s", self._shard.name, refusal)
-        if parsed.rejected.height:
-            reason = parsed.rejected["reason"][0]
+        trades, strange = self._judge(parsed.trades)
+        rejected = pl.concat([parsed.rejected, strange])
+        if rejected.height:
             logger.warning(
                 "rejected shard=%s messages=%d first=%s",
                 self._shard.name,
-                parsed.rejected.height,
-                reason,
+                rejected.height,
+                rejected["reason"][0],
             )
-            self._engine.reject(parsed.rejected)
-        trades = parsed.trades.filter(pl.col("symbol").is_in(self._shard.symbols))
-        if trades.height < parsed.trades.height:
-            strays = parsed.trades.height - trades.height
-            logger.warning("not asked for shard=%s trades=%d", self._shard.name, strays)
+            self._engine.reject(rejected)
         if trades.height:
             newest_us = int(trades["event_time"].to_physical().to_numpy().max())
             known_us = self._newest_event_us
             self._newest_event_us = newest_us if known_us is None else max(newest_us, known_us)
         return trades
+
+    def _judge(self, trades: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """Return the trades that can be true, and the others as REJECTED."""
+        latest_us = self._catch_up.latest_us(time.monotonic_ns() // 1000)
+        asked = pl.col("symbol").is_in(self._shard.symbols)
+        in_time = (
+            pl.lit(value=True)
+            if latest_us is None
+            else pl.col("event_time").to_physical() <= latest_us
+        )
+        reason = (
+            pl.when(~asked)
+            .then(pl.lit("symbol: not asked for"))
+            .when(~in_time)
+            .then(pl.lit("event_time: ahead of the venue's clock"))
+        )
+        judged = trades.with_columns(reason.alias("reason"))
+        strange = judged.filter(pl.col("reason").is_not_null()).select(
+            "symbol", "reason", pl.col("trade_id").cast(pl.String).alias("payload"), "receive_time"
+        )
+        return judged.filter(pl.col("reason").is_null()).drop("reason"), strange
 
     def _clock_us(self) -> int | None:
         """Return the venue time up to which this connection has told everything; null if unknown.
@@ -223,8 +251,24 @@ class SymbolWorker:
         if not feed.connected or feed.generation != self._verified:
             return None
         if feed.silent_s * SECOND < _QUIET_US:
-            return self._newest_event_us
+            return self._event_clock_us()
         return self._catch_up.settled_us(time.monotonic_ns() // 1000, _QUIET_US)
+
+    def _may_read(self) -> bool:
+        """Return whether no trade can be taken for a symbol's first that is not."""
+        first_ones = any(known.last_id is None for known in self._engine.progress().values())
+        return self._begun and (self._feed.status().generation == self._verified or not first_ones)
+
+    def _event_clock_us(self) -> int | None:
+        """Return the newest event time, as far as the venue's clock bears it out.
+
+        One symbol's broken time must not close the bars of the others.
+        """
+        venue_us = self._catch_up.venue_us(time.monotonic_ns() // 1000)
+        newest_us = self._newest_event_us
+        if newest_us is None or venue_us is None:
+            return None
+        return min(newest_us, venue_us + _QUIET_US)
 
     def _skew_us(self) -> int:
         """Return the venue's clock less this machine's; 0 while it is unknown."""
@@ -245,5 +289,6 @@ class SymbolWorker:
                 venue_us=venue_us,
                 connected=feed.connected,
                 reconnects=feed.reconnects,
+                rejected_unnamed=self._engine.rejected_unnamed,
             )
         )

@@ -30,6 +30,7 @@ RESOLUTION = 1e-8
 
 _SCALE = 1e8
 _NEVER = np.iinfo(np.int64).min
+_ONWARD = np.iinfo(np.int64).max
 
 # Per symbol: the next step to publish, the newest event time, the newest published step with a
 # trade, the step of the newest trade, and the steps whose bars miss lost trades (both inclusive).
@@ -119,6 +120,13 @@ class BarBuilder:
         self._marks[index, _NEXT] = open_us // self._every_us
         if not np.isnan(close):
             self._marks[index, _TRADED] = traded_us // self._every_us
+
+    def lose(self, index: int) -> None:
+        """Take it that what follows a symbol's last trade is lost, up to its next one."""
+        marks = self._marks[index]
+        if marks[_BROKEN_UNTIL] < marks[_NEXT]:
+            marks[_BROKEN_FROM] = marks[_LAST_STEP] if marks[_LAST_STEP] != _NEVER else marks[_NEXT]
+        marks[_BROKEN_UNTIL] = _ONWARD
 
     def push(self, trades: NDArray[np.void], clock_us: NDArray[np.int64]) -> ClosedBars:
         """Add trades, then close what the clocks have passed.
@@ -230,7 +238,10 @@ def _break(s: Any, step: Any, marks: Any) -> None:  # noqa: ANN401 - as above
     since = marks[s, _LAST_STEP] if marks[s, _LAST_STEP] != _NEVER else marks[s, _NEXT]
     if marks[s, _BROKEN_UNTIL] < marks[s, _NEXT]:  # all of the last loss is published
         marks[s, _BROKEN_FROM] = since
-    marks[s, _BROKEN_UNTIL] = step
+    if marks[s, _BROKEN_UNTIL] == _ONWARD:
+        marks[s, _BROKEN_UNTIL] = step
+    else:
+        marks[s, _BROKEN_UNTIL] = max(marks[s, _BROKEN_UNTIL], step)
 
 
 @njit(
@@ -247,8 +258,7 @@ def _close_until(s: Any, until: Any, limits: Any, state: Any, out: Any, written:
     step = start
     while step < until:
         slot = step % slots
-        # Slots hold steps from `start` on; what they held before is not of this step.
-        traded = step < start + slots and ids[s, slot, 0] > 0
+        traded = ids[s, slot, 0] > 0
         quiet = step - marks[s, _TRADED] if marks[s, _TRADED] != _NEVER else limits[3] + 1
         if traded:
             prices_out[written] = prices[s, slot]

@@ -17,7 +17,8 @@ class VenueClock:
     """An estimate from a few recent readings of the venue's time.
 
     It starts to run with the second reading. The speed is the slowest of those seen between
-    neighbouring readings, so that the estimate falls behind rather than runs ahead.
+    neighbouring readings, and the time the lowest that any of them gives at that speed: a clock
+    that jumps is followed late, and the estimate falls behind rather than runs ahead.
     """
 
     def __init__(self) -> None:
@@ -32,18 +33,23 @@ class VenueClock:
         """Venue seconds per local second; null before the second reading."""
         if len(self._readings) < 2:
             return None
-        return min(
+        slowest = min(
             (new.venue_us - old.venue_us) / (new.local_us - old.local_us)
             for old, new in pairwise(self._readings)
         )
+        return max(0.0, slowest)
 
     def now_us(self, local_us: int) -> int | None:
         """Return the venue's time at a local monotonic time; null before the second reading."""
         speed = self.speed
         if speed is None:
             return None
-        newest = self._readings[-1]
-        return int(newest.venue_us + speed * (local_us - newest.local_us))
+        return int(
+            min(
+                reading.venue_us + speed * (local_us - reading.local_us)
+                for reading in self._readings
+            )
+        )
 
     def settled_us(self, local_us: int, allowance_us: int) -> int | None:
         """Return the venue time up to which everything sent has surely arrived.

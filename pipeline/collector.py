@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from statistics import median_high
 from typing import TYPE_CHECKING, Any
 
 import polars as pl
@@ -51,15 +52,16 @@ class Collector:
         self._started_us = started_us
         self._inbox = Inbox()
         self._version = 0
-        rows = min(MAX_HISTORY_ROWS, len(plan.symbols) * (plan.history_us // plan.every_us + 1))
-        self._bars = History(BARS, rows)
-        self._samples = History(SAMPLES, rows)
+        reach_us = plan.history_us
+        self._bars = History(BARS, reach_us=reach_us, max_rows=MAX_HISTORY_ROWS)
+        self._samples = History(SAMPLES, reach_us=reach_us, max_rows=MAX_HISTORY_ROWS)
         self._alerts: dict[str, _Logged] = {}
         self._health: dict[str, dict[str, Any]] = {}
         self._connected: dict[str, bool] = {}
         self._reconnects: dict[str, int] = {}
-        self._venue_us: int | None = None
-        self._live: deque[tuple[int, int]] = deque()  # when, trades so far
+        self._venue_us: dict[str, int] = {}  # by shard
+        self._unnamed: dict[str, int] = {}  # by shard
+        self._live: deque[tuple[int, int]] = deque()  # when, trades since the report before
         self._restarts = 0
 
     def apply(self, envelope: Envelope, now_us: int) -> int:
@@ -67,6 +69,9 @@ class Collector:
         if self._inbox.accepts(envelope):
             self._version += 1
             self._reconnects[envelope.shard] = envelope.payload.reconnects
+            self._unnamed[envelope.shard] = envelope.payload.rejected_unnamed
+            if envelope.payload.venue_us is not None:
+                self._venue_us[envelope.shard] = envelope.payload.venue_us
             self._apply(envelope.payload, now_us)
         return self._inbox.watermark(envelope.shard)
 
@@ -81,7 +86,8 @@ class Collector:
             incarnation=self._incarnation,
             version=self._version,
             taken_us=now_us,
-            venue_us=self._venue_us,
+            # The middle one: a shard whose clock is wrong does not speak for all.
+            venue_us=median_high(self._venue_us.values()) if self._venue_us else None,
             plan=self._plan,
             samples=self._samples.since(since),
             alerts=pl.DataFrame(alerts, schema=ALERTS, orient="row"),
@@ -95,11 +101,6 @@ class Collector:
         """Return the BARS applied after a version, as far back as the history reaches."""
         return self._bars.since(since)
 
-    def alerts(self) -> pl.DataFrame:
-        """Return the alert log as ALERTS, oldest first."""
-        rows = [logged.row for logged in self._alerts.values()]
-        return pl.DataFrame(rows, schema=ALERTS, orient="row")
-
     def health(self) -> pl.DataFrame:
         """Return the newest HEALTH row of every symbol that has reported, in the plan's order."""
         rows = [self._health[symbol] for symbol in self._plan.symbols if symbol in self._health]
@@ -108,8 +109,14 @@ class Collector:
     def report(self, now_us: int, restarts: Mapping[str, int]) -> dict[str, Any]:
         """Return the run report so far."""
         seconds = (now_us - self._started_us) / SECOND
-        reconnects = sum(self._reconnects.values())
-        return run_report(self._plan.venue, seconds, self.health(), reconnects, restarts)
+        return run_report(
+            self._plan.venue,
+            seconds,
+            self.health(),
+            reconnects=sum(self._reconnects.values()),
+            rejected_unnamed=sum(self._unnamed.values()),
+            restarts=restarts,
+        )
 
     def _apply(self, payload: Payload, now_us: int) -> None:
         bars, features = from_ipc(payload.bars), from_ipc(payload.features)
@@ -119,12 +126,14 @@ class Collector:
             self._alerts[row["alert_id"]] = _Logged(self._version, row)
             if len(self._alerts) > MAX_ALERTS:
                 del self._alerts[next(iter(self._alerts))]
+        arrived = 0
         for row in from_ipc(payload.health).iter_rows(named=True):
+            # Counts start anew with an actor, and all at once with a coordinator.
+            known = self._health.get(row["symbol"], row)
+            arrived += max(0, row["live"] - known["live"])
             self._health[row["symbol"]] = row
             self._connected[row["symbol"]] = payload.connected
-        if payload.venue_us is not None:
-            self._venue_us = max(payload.venue_us, self._venue_us or payload.venue_us)
-        self._live.append((now_us, sum(row["live"] for row in self._health.values())))
+        self._live.append((now_us, arrived))
         while now_us - self._live[0][0] > _RATE_US and len(self._live) > 1:
             self._live.popleft()
 
@@ -140,8 +149,8 @@ class Collector:
         )
 
     def _trades_per_s(self, now_us: int) -> float:
-        recent = [(when, live) for when, live in self._live if now_us - when <= _RATE_US]
+        recent = [(when, arrived) for when, arrived in self._live if now_us - when <= _RATE_US]
         if len(recent) < 2 or recent[-1][0] == recent[0][0]:
             return 0.0
-        (start_us, before), (end_us, after) = recent[0], recent[-1]
-        return (after - before) * SECOND / (end_us - start_us)
+        arrived = sum(count for _, count in recent[1:])
+        return arrived * SECOND / (recent[-1][0] - recent[0][0])

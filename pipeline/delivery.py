@@ -26,6 +26,7 @@ class Payload:
         venue_us: The venue's clock; null while unknown.
         connected: Whether the feed was connected.
         reconnects: Of the feed, since the shard was started.
+        rejected_unnamed: Rejected messages that name none of its symbols.
     """
 
     bars: bytes
@@ -35,6 +36,7 @@ class Payload:
     venue_us: int | None
     connected: bool
     reconnects: int
+    rejected_unnamed: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,8 +104,12 @@ class Outbox:
         return Envelope(self._shard, self._incarnation, base, seq, payload)
 
     def adopt(self, watermark: int) -> None:
-        """Take the coordinator's answer, even when it goes backwards: all up to it is applied."""
-        self._acked = watermark
+        """Take the coordinator's answer, even when it goes backwards: all up to it is applied.
+
+        It may name what is no longer held, or what another producer of the same name has sent.
+        """
+        oldest = self._held[0][0]
+        self._acked = min(max(watermark, oldest - 1), self._last_seq)
 
 
 class Inbox:

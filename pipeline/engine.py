@@ -14,6 +14,7 @@ from pipeline.detect.zscore import ZScore
 from pipeline.digest import TradeDigest
 from pipeline.features import FeatureTable
 from pipeline.grid import fill_grid
+from pipeline.healing import Progress
 from pipeline.ledger import TradeLedger
 from pipeline.schema import HEALTH
 from pipeline.windows import Windows
@@ -63,10 +64,15 @@ class ShardEngine:
 
     For each symbol the trades are applied in id order, whatever order they come in: those behind a
     hole wait until it is healed or given up, and the symbol's clock waits with them.
+
+    Attributes:
+        symbols: Of the shard, in index order.
+        rejected_unnamed: Rejected messages that name none of them.
     """
 
     def __init__(self, symbols: Sequence[str], config: Config) -> None:
         self.symbols = tuple(symbols)
+        self.rejected_unnamed = 0
         self._every_us = config.sampling.every
         self._forward_fill_us = config.sampling.forward_fill
         self._symbol_type = pl.Enum(self.symbols)
@@ -112,13 +118,16 @@ class ShardEngine:
             self._tallies[index].last_price = close
         start_us = bars["open_time"].to_physical()[-1] + self._every_us if bars.height else open_us
         self._builder.anchor(index, start_us, close, traded_us)
-        return self._publish(
+        told = self._publish(
             bars,
             np.full(bars.height, index, dtype=np.int32),
             bars["open_time"].to_physical().to_numpy(),
             bars["close"].fill_null(np.nan).to_numpy(writable=True),
             bars["complete"].to_numpy(writable=True),
         )
+        # What lies in the past is shown, and not counted as found by this run.
+        self._episodes.started[index] = 0
+        return told
 
     def step(
         self,
@@ -159,12 +168,16 @@ class ShardEngine:
             if (holes := ledger.holes())
         }
 
-    def last_ids(self) -> dict[str, int | None]:
-        """Return the highest trade id known of every symbol, null before its first."""
+    def progress(self) -> dict[str, Progress]:
+        """Return how far each symbol has come."""
+        parts = zip(self.symbols, self._ledgers, self._tallies, strict=True)
         return {
-            symbol: ledger.last_id
-            for symbol, ledger in zip(self.symbols, self._ledgers, strict=True)
+            symbol: Progress(ledger.last_id, tally.last_trade_us) for symbol, ledger, tally in parts
         }
+
+    def forget_beyond(self, symbol: str, last_id: int) -> None:
+        """Drop what is held of a symbol beyond the venue's newest id: such ids are broken data."""
+        self._ledgers[self._index[symbol]].forget_beyond(last_id)
 
     def expect(self, symbol: str, first_id: int, last_id: int) -> None:
         """Take it that the venue has issued these ids of a symbol, both ends inclusive.
@@ -173,16 +186,26 @@ class ShardEngine:
         """
         self._ledgers[self._index[symbol]].expect(first_id, last_id)
 
-    def give_up(self, symbol: str) -> None:
-        """Declare the first hole of a symbol lost; what waited for it joins the next step."""
+    def give_up(self, symbol: str, last_id: int) -> None:
+        """Declare a symbol's missing ids up to `last_id` lost.
+
+        What waited for them joins the next step.
+        """
         index = self._index[symbol]
-        self._released.append(self._ledgers[index].give_up())
+        self._builder.lose(index)
+        self._released.append(self._ledgers[index].give_up(last_id))
 
     def reject(self, rejected: pl.DataFrame) -> None:
-        """Count REJECTED rows for the health of their symbols."""
+        """Count REJECTED rows for the health of their symbols.
+
+        What names no symbol belongs to the only one there is, or else to `rejected_unnamed`.
+        """
         for symbol, count in rejected["symbol"].value_counts().iter_rows():
-            if symbol in self._index:
-                self._tallies[self._index[symbol]].rejected += count
+            named = self.symbols[0] if symbol is None and len(self.symbols) == 1 else symbol
+            if named in self._index:
+                self._tallies[self._index[named]].rejected += count
+            else:
+                self.rejected_unnamed += count
 
     def health(self, *, venue_us: int | None, reconnects: int = 0) -> pl.DataFrame:
         """Return HEALTH.
@@ -213,7 +236,7 @@ class ShardEngine:
                     "lost": ledger.lost,
                     "duplicates": ledger.duplicates,
                     "late": tally.late,
-                    "rejected": tally.rejected,
+                    "rejected": tally.rejected + ledger.implausible,
                     "coverage_frac": ledger.coverage_frac,
                     "reconnects": reconnects,
                     "lag_ms": tally.lag_ms,

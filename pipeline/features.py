@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Literal
 import polars as pl
 
 from pipeline.durations import DAY, SECOND, format_duration, parse_duration
-from pipeline.windows import Window
+from pipeline.windows import ENOUGH, Window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -20,9 +20,6 @@ if TYPE_CHECKING:
     from pipeline.windows import WindowColumns
 
 YEAR_S = 31_536_000
-
-#: The share of a window's samples that must be valid for a figure about it.
-_ENOUGH = 0.5
 
 Family = Literal["realized_vol", "ewma_vol"]
 _FAMILIES: tuple[Family, ...] = ("realized_vol", "ewma_vol")
@@ -103,6 +100,6 @@ class FeatureTable:
             return (mean_square * per_year).sqrt().alias(feature.name)
         length = feature.window_us // self._every_us
         samples = pl.col(f"samples@{length}")
-        known = pl.col(f"filled@{length}") & (samples >= _ENOUGH * length) & (samples > 0)
+        known = pl.col(f"filled@{length}") & (samples >= ENOUGH * length)
         mean_square = pl.col(f"squares@{length}") / samples
         return pl.when(known).then((mean_square * per_year).sqrt()).alias(feature.name)

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 _EMPTY = np.empty(0, dtype=TRADE_ROW)
 
+#: No market trades so often that ids jump this far ahead: such an id is broken data.
+MAX_JUMP = 100_000_000
+
 
 class TradeLedger:
     """The trade ids of one symbol whose venue numbers trades without holes.
@@ -29,6 +32,7 @@ class TradeLedger:
         backfilled: Ids fetched over REST.
         lost: Ids given up.
         duplicates: Rows whose id was there already; they are dropped.
+        implausible: Rows whose id is too far ahead of all others; they are dropped.
     """
 
     def __init__(self, max_held: int) -> None:
@@ -38,6 +42,7 @@ class TradeLedger:
         self.backfilled = 0
         self.lost = 0
         self.duplicates = 0
+        self.implausible = 0
         self._max_held = max_held
         self._next_id = 0
         self._expected_id = 0
@@ -89,6 +94,10 @@ class TradeLedger:
             return _EMPTY
         if self.first_id is None:
             self.first_id = self._next_id = int(trades["trade_id"].min())
+        plausible = trades["trade_id"] < self._next_id + MAX_JUMP
+        if not plausible.all():
+            self.implausible += int(np.count_nonzero(~plausible))
+            return self.admit(trades[plausible])
         ids = trades["trade_id"]
         in_turn = ids[0] == self._next_id and bool((np.diff(ids) == 1).all())
         if in_turn and not len(self._held):
@@ -96,18 +105,31 @@ class TradeLedger:
             return self._release(trades)
         self._hold(trades)
         if len(self._held) > self._max_held:
-            return self.give_up(len(self._held))
+            return self.give_up(int(self._held["trade_id"][-1]))
         return self._release_run()
 
-    def give_up(self, holes: int = 1) -> NDArray[np.void]:
-        """Declare the first holes lost; return the trades that waited behind them, in id order."""
+    def give_up(self, last_id: int) -> NDArray[np.void]:
+        """Declare every missing id up to `last_id` lost; return what waited for them, in order."""
         released = [_EMPTY]
-        for first, last in self.holes()[:holes]:
-            self.lost += last - first + 1
-            self._next_id = last + 1
-            self._after_loss = True
-            released.append(self._release_run())
+        for first, last in self.holes():
+            if first <= last_id:
+                lost_until = min(last, last_id)
+                self.lost += lost_until - first + 1
+                self._next_id = lost_until + 1
+                self._after_loss = True
+                released.append(self._release_run())
         return np.concatenate(released)
+
+    def forget_beyond(self, last_id: int) -> None:
+        """Drop the held rows beyond an id: the venue has not issued them."""
+        stray = self._held["trade_id"] > last_id
+        live = int(np.count_nonzero(self._held["live"][stray]))
+        count = int(np.count_nonzero(stray))
+        self.implausible += count
+        self.live -= live
+        self.backfilled -= count - live
+        self._held = self._held[~stray].copy()
+        self._expected_id = min(self._expected_id, last_id)
 
     def _hold(self, trades: NDArray[np.void]) -> None:
         """Add the rows that are new to those held, in id order; the first copy of an id stays."""
@@ -129,7 +151,8 @@ class TradeLedger:
         expected = np.arange(self._next_id, self._next_id + len(self._held))
         out_of_turn = np.flatnonzero(self._held["trade_id"] != expected)
         turn = int(out_of_turn[0]) if len(out_of_turn) else len(self._held)
-        run, self._held = self._held[:turn].copy(), self._held[turn:]
+        # The rest is copied, so that a long run is not kept in memory by what is behind it.
+        run, self._held = self._held[:turn], self._held[turn:].copy()
         return self._release(run)
 
     def _release(self, run: NDArray[np.void]) -> NDArray[np.void]:

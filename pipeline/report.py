@@ -27,18 +27,22 @@ def run_report(
     venue: str,
     seconds: float,
     health: pl.DataFrame,
+    *,
     reconnects: int,
+    rejected_unnamed: int,
     restarts: Mapping[str, int],
 ) -> dict[str, Any]:
     """Return the report of a run.
 
-    For every symbol `live + backfilled + pending + lost == last_id - first_id + 1`.
+    For every symbol `live + backfilled + pending + lost == last_id - first_id + 1`. A symbol whose
+    actor was restarted is counted from there, and the seconds from the coordinator's last start.
 
     Args:
         venue: Its configured name.
         seconds: How long the pipeline ran.
         health: HEALTH, the newest row of each symbol.
         reconnects: Of all connections together.
+        rejected_unnamed: Rejected messages that name no symbol; they are in the totals only.
         restarts: `symbol_actors` and `coordinator`.
     """
     columns = ["first_id", "last_id", *_COUNTS, "last_price", "sha256"]
@@ -46,11 +50,13 @@ def run_report(
         row["symbol"]: {column: row[column] for column in columns}
         for row in health.iter_rows(named=True)
     }
+    totals = {column: sum(row[column] for row in symbols.values()) for column in _COUNTS}
+    totals["rejected"] += rejected_unnamed
     return {
         "seconds": round(seconds, 3),
         "venue": venue,
         "reconnects": reconnects,
         "restarts": dict(restarts),
         "symbols": symbols,
-        "totals": {column: sum(row[column] for row in symbols.values()) for column in _COUNTS},
+        "totals": totals,
     }

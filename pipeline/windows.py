@@ -21,11 +21,14 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: Returns are counted in units of 2^-58: an 18-digit resolution, sums up to 32 in 64 bits.
+#: Returns are counted in units of 2^-58: 17 digits of resolution, and sums up to 16 in 64 bits.
 UNIT = 2.0**-58
 
 #: A one-step return beyond this is a broken price, not a move: the sample is missing instead.
 MAX_RETURN = 4.0
+
+#: The share of a window's samples that must be valid for a statement about it.
+ENOUGH = 0.5
 
 _VALID = 1
 _COMPLETE = 2
@@ -108,7 +111,7 @@ class Windows:
             complete: Whether the bar it closed was complete.
 
         Raises:
-            OverflowError: The returns of a window add up to more than 32.
+            OverflowError: The returns of a window add up to more than 16.
         """
         rows, count = len(symbol_index), self._length.shape[1]
         columns = WindowColumns(
@@ -133,7 +136,7 @@ class Windows:
         )
         if overflowed >= 0:
             raise OverflowError(
-                f"expected returns of a window to add up to less than 32, row {overflowed} does not"
+                f"expected returns of a window to add up to less than 16, row {overflowed} does not"
             )
         return columns
 

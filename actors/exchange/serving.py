@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from actors.exchange.server import ExchangeServer
 from actors.exchange_host import synthetic_market
-from actors.interruption import interruption
+from actors.interruption import INTERRUPTED, interruption
 from pipeline.exchange.replay import open_replay
 
 if TYPE_CHECKING:
@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
     from pipeline.config import Config
     from pipeline.exchange.trades import TradeSource
-
-INTERRUPTED = 130
 
 
 def serve_exchange(  # noqa: PLR0913 - one source, and the options of one command by name

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.detect.protocol import Scores
-from pipeline.windows import Window
+from pipeline.windows import ENOUGH, Window
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -15,9 +15,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pipeline.windows import WindowColumns
-
-#: The share of a window's samples that must be valid for it to judge anything.
-_ENOUGH = 0.5
 
 
 class ZScore:
@@ -47,7 +44,7 @@ class ZScore:
         total, squares = columns.total[:, at], columns.squares[:, at]
         length = self._window[symbol_index]
         whole = columns.whole[:, at] & columns.complete
-        enough = columns.filled[:, at] & whole & (n >= _ENOUGH * length) & (n > 1)
+        enough = columns.filled[:, at] & whole & (n >= ENOUGH * length)
         count = np.where(enough, n, 2)
         mean = total / count
         variance = (squares - total * mean) / (count - 1)

@@ -79,17 +79,15 @@ def parse_instruments(body: bytes) -> list[Instrument]:
 
 
 def parse_trades(body: bytes, symbol: str, receive_us: int) -> pl.DataFrame:
-    """Return a page as TRADES, in id order.
+    """Return a page as TRADES, in id order; a trade that is not sound is left out.
 
     Raises:
-        VenueError: The body is not a page of trades, or one of them is not sound.
+        VenueError: The body is not a page of trades.
     """
     trades = _decode(body, list[AggregateTrade], "a page of trades")
     frame, faults = trades_frame(trades, [symbol] * len(trades), [receive_us] * len(trades))
-    if faults:
-        row = min(faults)
-        raise VenueError(f"{symbol}: trade {trades[row].trade_id}: {faults[row]}")
-    return frame.sort("trade_id")
+    sound = [row not in faults for row in range(frame.height)]
+    return frame.filter(pl.Series(sound, dtype=pl.Boolean)).sort("trade_id")
 
 
 def parse_bars(body: bytes, symbol: str) -> pl.DataFrame:

@@ -8,7 +8,7 @@ import msgspec
 import numpy as np
 import polars as pl
 
-from pipeline.durations import DAY
+from pipeline.durations import HOUR
 from pipeline.schema import TIME, TRADES
 
 if TYPE_CHECKING:
@@ -97,8 +97,8 @@ def trades_frame(
             event_us, _EARLIEST_US, _LATEST_US
         ),
         # One such row would close every bar up to it: what follows would come too late.
-        "event_time: expected at most a day after it was received": event_us.to_numpy()
-        <= np.asarray(receive_us, dtype=np.int64) + DAY,
+        "event_time: expected at most an hour after it was received": event_us.to_numpy()
+        <= np.asarray(receive_us, dtype=np.int64) + HOUR,
     }
     faults: dict[int, str] = {}
     for reason, sound in checks.items():

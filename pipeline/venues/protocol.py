@@ -106,6 +106,8 @@ class Venue(Protocol):
     def parse_trades(self, body: bytes, symbol: str, receive_us: int) -> pl.DataFrame:
         """Return a page as TRADES, in id order.
 
+        A trade that is not sound is left out: its id stays missing.
+
         Raises:
             VenueError: The body is not a page of trades.
         """

@@ -13,7 +13,7 @@ import polars as pl
 import pytest
 
 from actors.exchange.server import ExchangeServer
-from actors.symbol import SymbolWorker
+from actors.symbol import SymbolWorker, WorkerStatus
 from pipeline.board import BoardPlan
 from pipeline.collector import Collector
 from pipeline.config import Config
@@ -114,7 +114,7 @@ def test_worker_of_two_symbols_is_warm_at_once_and_goes_on_live() -> None:
 
         wait_until(warm, "warm numbers of both symbols")
         wait_until(lambda: all(seen.health(s).get("bars", 0) >= 3 for s in symbols), "live bars")  # type: ignore[operator]
-        assert worker.status().alive
+        assert worker.status() == WorkerStatus(started=True, dead=())
     for symbol in symbols:
         row = seen.health(symbol)
         assert accounted(row)

@@ -39,7 +39,18 @@ def test_clock_that_speeds_up_is_taken_at_the_slowest_recent_pace() -> None:
     clock = VenueClock()
     for local_us, venue_us in ((0, 0), (1_000_000, 0), (2_000_000, 50_000_000)):
         clock.read(venue_us, local_us, local_us)
-    assert clock.now_us(3_000_000) == 50_000_000
+    assert clock.now_us(3_000_000) == 0
     for local_us in (3_000_000, 4_000_000, 5_000_000):
         clock.read(50_000_000 * (local_us // 1_000_000 - 1), local_us, local_us)
     assert clock.speed == 50.0
+
+
+def test_clock_that_jumps_ahead_is_not_followed_at_once() -> None:
+    clock = VenueClock()
+    for second, ahead_s in ((0, 0), (5, 0), (10, 3600), (15, 0)):
+        clock.read((second + ahead_s) * 1_000_000, second * 1_000_000, second * 1_000_000)
+        if second == 10:
+            assert clock.now_us(11_000_000) == 11_000_000
+    # While the jump back is among the readings it stands, behind the venue's time.
+    assert clock.speed == 0.0
+    assert clock.now_us(16_000_000) == 0

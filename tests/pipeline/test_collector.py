@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import polars as pl
 import pytest
 
@@ -49,6 +51,7 @@ def envelope(
             venue_us=venue_us,
             connected=True,
             reconnects=3,
+            rejected_unnamed=2,
         ),
     )
 
@@ -98,7 +101,7 @@ def test_snapshot_shows_an_alert_again_when_it_was_revised() -> None:
     assert state.snapshot(opened.version, S).alerts.height == 0
     state.apply(envelope(shard, trades.slice(63), 3), S)
     assert state.snapshot(opened.version, S).alerts["status"].to_list() == ["closed"]
-    assert state.alerts()["alert_id"].to_list() == opened.alerts["alert_id"].to_list()
+    assert state.snapshot(0, S).alerts["alert_id"].to_list() == opened.alerts["alert_id"].to_list()
 
 
 def test_alert_log_forgets_the_oldest() -> None:
@@ -108,20 +111,22 @@ def test_alert_log_forgets_the_oldest() -> None:
     many = row.with_columns(pl.int_range(pl.len()).cast(pl.String).alias("alert_id"))
     payload = Payload(
         one.payload.bars, one.payload.features, to_ipc(many), one.payload.health, None,
-        connected=False, reconnects=0,
+        connected=False, reconnects=0, rejected_unnamed=0,
     )  # fmt: skip
     state.apply(Envelope("shard", 1, 1, 1, payload), S)
-    kept = state.alerts()["alert_id"].to_list()
+    kept = state.snapshot(0, S).alerts["alert_id"].to_list()
     assert (len(kept), kept[0]) == (MAX_ALERTS, "1")
 
 
-def test_history_is_bounded_by_what_the_board_may_look_back() -> None:
+def test_history_reaches_as_far_as_the_board_may_look() -> None:
     state, shard = collector(), engine()
-    for seq in range(1, 11):
-        state.apply(envelope(shard, noisy(600).slice((seq - 1) * 60, 60), seq), S)
-    # Two symbols of 61 steps may be kept; the oldest frames left.
-    assert state.snapshot(0, S).samples.height == 120
-    assert state.bars()["last_id"].max() == 599
+    for seq in range(1, 201):
+        state.apply(envelope(shard, noisy(600).slice((seq - 1) * 3, 3), seq), S)
+    kept = state.bars()
+    assert kept["last_id"].max() == 599
+    # Old bars leave when small frames are merged, every 64 of them.
+    assert 60 <= kept.height <= 60 + 64 * 3
+    assert state.snapshot(0, S).samples.height == kept.height
 
 
 def test_rate_counts_live_trades_over_the_last_seconds() -> None:
@@ -132,12 +137,23 @@ def test_rate_counts_live_trades_over_the_last_seconds() -> None:
     assert state.snapshot(0, 60 * S).trades_per_s == 0.0
 
 
-def test_venue_clock_never_goes_back() -> None:
+def test_venue_clock_is_the_middle_one_of_the_shards() -> None:
+    state = collector()
+    for shard, venue_us in (("a", 50), ("b", 52), ("c", 3_600_000_000)):
+        one = envelope(engine(), trades_frame([]), 1, venue_us=venue_us)
+        state.apply(replace(one, shard=shard), S)
+    assert state.snapshot(0, S).venue_us == 52
+    unknown = envelope(engine(), trades_frame([]), 2, venue_us=None)
+    state.apply(replace(unknown, shard="a"), S)
+    assert state.snapshot(0, S).venue_us == 52
+
+
+def test_rate_after_a_restart_of_a_shard_is_not_negative() -> None:
     state, shard = collector(), engine()
-    state.apply(envelope(shard, trades_frame([]), 1, venue_us=50), S)
-    state.apply(envelope(shard, trades_frame([]), 2, venue_us=40), S)
-    state.apply(envelope(shard, trades_frame([]), 3, venue_us=None), S)
-    assert state.snapshot(0, S).venue_us == 50
+    state.apply(envelope(shard, noisy(80), 1), S)
+    again = envelope(engine(), noisy(10), 1)
+    state.apply(replace(again, incarnation=2), 2 * S)
+    assert state.snapshot(0, 2 * S).trades_per_s == 0.0
 
 
 def test_report_accounts_for_every_id() -> None:
@@ -163,4 +179,5 @@ def test_report_accounts_for_every_id() -> None:
         "sha256": None,
     }
     assert report["totals"]["live"] == 29
+    assert report["totals"]["rejected"] == 2  # they named no symbol
     assert report["symbols"]["BUSDT"]["first_id"] is None

@@ -8,7 +8,9 @@ from pipeline.delivery import Inbox, Outbox, Payload, from_ipc, to_ipc
 
 
 def payload(number: int) -> Payload:
-    return Payload(b"", b"", b"", b"", venue_us=number, connected=True, reconnects=0)
+    return Payload(
+        b"", b"", b"", b"", venue_us=number, connected=True, reconnects=0, rejected_unnamed=0
+    )
 
 
 def outbox(capacity: int = 100, incarnation: int = 1) -> Outbox:

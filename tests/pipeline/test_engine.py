@@ -71,7 +71,9 @@ def test_step_behind_a_hole_holds_the_symbol_and_no_other() -> None:
     last = result.bars.group_by("symbol").agg(pl.col("last_id").max()).sort("symbol")
     assert last.rows() == [("AUSDT", 3), ("BUSDT", 19)]
     assert shard.holes() == {"AUSDT": [(5, 5)]}
-    assert shard.last_ids() == {"AUSDT": 20, "BUSDT": 20}
+    progress = shard.progress()
+    assert [progress[symbol].last_id for symbol in ("AUSDT", "BUSDT")] == [20, 20]
+    assert progress["AUSDT"].event_us == START_US + 3_500_000
 
 
 def test_step_behind_a_hole_does_not_let_the_clock_close_bars() -> None:
@@ -102,7 +104,7 @@ def test_step_that_starts_a_symbol_counts_from_its_first_fetched_trade() -> None
 def test_give_up_publishes_incomplete_bars_and_no_score_judges_by_them() -> None:
     shard = engine(detector={"window": 20})
     shard.step(noisy(60).filter(pl.col("trade_id") != 30))
-    shard.give_up("AUSDT")
+    shard.give_up("AUSDT", 30)
     result = shard.step(trades_frame([]))
     incomplete = result.bars.filter(~pl.col("complete"))
     assert incomplete["last_id"].to_list() == [29, None, 31]
@@ -145,6 +147,7 @@ def test_health_tells_age_lag_and_rejections() -> None:
     shard = engine()
     shard.step(noisy(3), skew_us=10_000)
     shard.reject(pl.DataFrame({"symbol": ["AUSDT", "AUSDT", "ZUSDT", None]}))
+    assert shard.rejected_unnamed == 2
     row = shard.health(venue_us=START_US + 5 * S, reconnects=2).row(0, named=True)
     assert (row["last_trade_age_s"], row["rejected"], row["reconnects"]) == (2.5, 2, 2)
     assert row["lag_ms"] == 50.0  # received 40 ms after the event by a clock that is 10 ms behind

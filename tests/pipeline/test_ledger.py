@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from pipeline.bars import TRADE_ROW
-from pipeline.ledger import TradeLedger
+from pipeline.ledger import MAX_JUMP, TradeLedger
 
 
 def rows(*ids: int, live: bool = True) -> NDArray[np.void]:
@@ -75,13 +75,15 @@ def test_give_up_marks_the_first_trade_after_the_loss() -> None:
     ledger = TradeLedger(100)
     ledger.admit(rows(1))
     ledger.admit(rows(4, 5, 8))
-    released = ledger.give_up()
+    released = ledger.give_up(3)
     assert ids_of(released) == [4, 5]
     assert released["after_loss"].tolist() == [True, False]
     assert counts(ledger) == dict(live=4, backfilled=0, pending=2, lost=2, duplicates=0)
     assert ledger.coverage_frac == pytest.approx(0.5)
-    assert ids_of(ledger.give_up()) == [8]
-    assert ids_of(ledger.give_up()) == []
+    assert ids_of(ledger.give_up(6)) == []
+    assert (ledger.lost, ledger.holes()) == (3, [(7, 7)])
+    assert ids_of(ledger.give_up(100)) == [8]
+    assert ids_of(ledger.give_up(100)) == []
 
 
 def test_expect_opens_a_hole_at_the_end_that_live_trades_close() -> None:
@@ -108,17 +110,18 @@ def test_give_up_of_a_hole_at_the_end_marks_the_next_trade() -> None:
     ledger = TradeLedger(100)
     ledger.admit(rows(1))
     ledger.expect(2, 3)
-    assert ids_of(ledger.give_up()) == []
+    assert ids_of(ledger.give_up(3)) == []
     assert ledger.lost == 2
     after = ledger.admit(rows(4, 5))
     assert after["after_loss"].tolist() == [True, False]
+    assert ledger.admit(rows(6))["after_loss"].tolist() == [False]
 
 
 def test_admit_of_a_lost_id_is_too_late() -> None:
     ledger = TradeLedger(100)
     ledger.admit(rows(1))
     ledger.admit(rows(3))
-    ledger.give_up()
+    ledger.give_up(2)
     assert ids_of(ledger.admit(rows(2, live=False))) == []
     assert counts(ledger) == dict(live=2, backfilled=0, pending=0, lost=1, duplicates=1)
 
@@ -142,7 +145,7 @@ def test_ledger_under_any_schedule_accounts_for_every_id_and_releases_in_order(
     released: list[int] = list(ids_of(ledger.admit(rows(10))))
     for _ in range(data.draw(st.integers(1, 12))):
         if data.draw(st.integers(0, 9)) == 0:
-            released += ids_of(ledger.give_up())
+            released += ids_of(ledger.give_up(data.draw(st.sampled_from(ids))))
         if data.draw(st.integers(0, 3)) == 0:
             ledger.expect(10, data.draw(st.sampled_from(ids)))
         batch = data.draw(st.lists(st.sampled_from(ids), max_size=12))
@@ -153,3 +156,19 @@ def test_ledger_under_any_schedule_accounts_for_every_id_and_releases_in_order(
         assert known == ledger.last_id - ledger.first_id + 1
         assert sum(last - first + 1 for first, last in ledger.holes()) == ledger.pending
     assert released == sorted(set(released))
+
+
+def test_admit_of_an_id_too_far_ahead_drops_and_counts_it() -> None:
+    ledger = TradeLedger(100)
+    ledger.admit(rows(5))
+    assert ids_of(ledger.admit(rows(6, 6 + MAX_JUMP))) == [6]
+    assert (ledger.implausible, ledger.last_id, ledger.pending) == (1, 6, 0)
+
+
+def test_forget_beyond_drops_what_the_venue_never_issued() -> None:
+    ledger = TradeLedger(100)
+    ledger.admit(rows(1, 2, 900))
+    ledger.admit(rows(5, live=False))
+    ledger.forget_beyond(5)
+    assert (ledger.implausible, ledger.last_id, ledger.holes()) == (1, 5, [(3, 4)])
+    assert counts(ledger) == dict(live=2, backfilled=1, pending=2, lost=0, duplicates=0)

@@ -82,19 +82,20 @@ def test_parse_trades_of_an_empty_page_gives_no_rows() -> None:
     assert frame.is_empty()
 
 
-def test_parse_trades_with_an_unsound_trade_names_the_first_one() -> None:
+def test_parse_trades_leaves_out_what_is_not_sound() -> None:
     page = (
         b"["
+        + TRADE.replace(b"26129", b"26130")
+        + b","
+        + TRADE.replace(b'"4.70443515"', b'"0"').replace(b"26129", b"26131")
+        + b","
         + TRADE
-        + b","
-        + TRADE.replace(b'"4.70443515"', b'"0"').replace(b"26129", b"26130")
-        + b","
-        + TRADE.replace(b'"0.01633102"', b'"0"').replace(b"26129", b"26131")
         + b"]"
     )
 
-    with pytest.raises(VenueError, match="BNBBTC: trade 26130: quantity: expected a number"):
-        parse_trades(page, "BNBBTC", 1_700_000_000_000_000)
+    trades = parse_trades(page, "BNBBTC", 1_700_000_000_000_000)
+
+    assert trades["trade_id"].to_list() == [26129, 26130]
 
 
 def test_parse_bars_gives_rows_in_time_order() -> None:

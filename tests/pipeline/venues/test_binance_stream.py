@@ -113,7 +113,7 @@ def test_parse_nothing_gives_empty_frames() -> None:
         ),
         (
             {"T": 4_102_444_799_999},
-            "event_time: expected at most a day after it was received",
+            "event_time: expected at most an hour after it was received",
         ),
         ({"p": 0.3528}, "aggTrade: Expected `str`, got `float` - at `$.p`"),
         ({"a": "15683430"}, "aggTrade: Expected `int`, got `str` - at `$.a`"),
