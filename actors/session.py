@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import os
+import signal
 import socket
 from typing import TYPE_CHECKING, Any
 
@@ -49,6 +50,9 @@ def join_cluster(address: str | None) -> bool:
         _knock(address)
     # A laptop needs no dashboard: eleven processes fewer.
     only_local: dict[str, Any] = {"include_dashboard": False} if is_local else {}
+    # A service manager sends SIGTERM to a whole group: Ray's processes, started in it, would be
+    # gone before the pipeline is drained. They inherit that it is blocked; Ray has other means.
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
     try:
         ray.init(
             address=address,
@@ -61,6 +65,8 @@ def join_cluster(address: str | None) -> bool:
         )
     except (ConnectionError, RuntimeError, ValueError, RayError) as error:
         raise ClusterError(_explain(address, error)) from error
+    finally:
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGTERM})
     logger.info("cluster joined address=%s", address)
     return is_local
 

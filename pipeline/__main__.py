@@ -7,9 +7,13 @@ import sys
 
 def main() -> None:
     """Run the command line and exit with its code."""
-    from actors.cli import main as run  # noqa: PLC0415 - the one way up, kept out of every import
+    try:
+        from actors.cli import main as run  # noqa: PLC0415 - the one way up, out of every import
 
-    sys.exit(run())
+        code = run()
+    except KeyboardInterrupt:  # while it still loads
+        code = 130
+    sys.exit(code)
 
 
 if __name__ == "__main__":

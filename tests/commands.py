@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import subprocess
 import sys
@@ -62,6 +63,10 @@ class Command:
     def interrupt(self) -> None:
         """Send what Ctrl-C sends."""
         self._process.send_signal(signal.SIGINT)
+
+    def terminate_group(self) -> None:
+        """Send what a service manager sends, to the command and all it has started."""
+        os.killpg(self._process.pid, signal.SIGTERM)
 
     def wait(self) -> int:
         """Wait for its end and return its exit code."""

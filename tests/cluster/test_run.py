@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -98,6 +99,26 @@ def test_run_that_is_interrupted_drains_and_exits_with_130(
     assert totals["live"] > 50
     assert (totals["pending"], totals["lost"]) == (0, 0)
     assert nothing_is_left()
+
+
+def test_run_that_is_terminated_with_all_it_started_drains_first(
+    command: Start, tmp_path: Path
+) -> None:
+    report_path = tmp_path / "report.json"
+    run = command("run", str(small(tmp_path)), "--address", "local", "--report", str(report_path))
+    url = run.line_with("board: ").removeprefix("board: ").replace("/viz", "/healthz")
+
+    def live() -> bool:
+        try:
+            with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - loopback
+                return bool(json.load(answer)["state"] == "live")
+        except urllib.error.HTTPError:
+            return False
+
+    wait_until(live, "live data")
+    run.terminate_group()
+    assert run.wait() == 130
+    assert json.loads(report_path.read_text())["totals"]["live"] > 0
 
 
 def test_status_and_stop_find_the_running_pipeline_and_a_second_run_does_not_disturb_it(
