@@ -12,10 +12,9 @@ import time
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
-import polars as pl
-
+from actors.anchoring import Anchoring
 from actors.findings import Anchored, Expected, Fetched, Stray, Unserved, Verified
-from actors.rest import fetch_bars, fetch_trades, newest_trade
+from actors.rest import fetch_trades, newest_trade
 from pipeline.clock import VenueClock
 from pipeline.durations import SECOND
 from pipeline.errors import SchemaError, VenueDisconnected, VenueError
@@ -24,6 +23,8 @@ from pipeline.schema import BARS, TRADES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
+
+    import polars as pl
 
     from actors.feed import Feed
     from actors.findings import Finding
@@ -70,10 +71,10 @@ class CatchUp:
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._symbols = symbols
-        self._config = config
         self._venue = venue
         self._rest = rest
         self._feed = feed
+        self._anchoring = Anchoring(config, venue, rest)
         self._clock_s = clock
         #: At most one answer a symbol waits here, and what its start needs.
         self._found: SimpleQueue[Finding] = SimpleQueue()
@@ -211,53 +212,11 @@ class CatchUp:
                 return
             if symbol not in self._anchored:
                 unknown = Anchored(symbol, None, BARS.to_frame(), NO_TRADES)
-                anchored = self._accepted(symbol, lambda: self._anchor(symbol), unknown)  # noqa: B023 - called at once
+                anchored = self._accepted(symbol, lambda: self._anchoring.anchor(symbol), unknown)  # noqa: B023 - called at once
                 self._found.put(anchored)
                 ids = anchored.trades["trade_id"]
                 self._anchored[symbol] = Progress(ids[-1] if len(ids) else None, None)
         self._feed.start()
-
-    def _anchor(self, symbol: str) -> Anchored:
-        newest = self._newest(symbol)
-        if newest.is_empty():
-            return Anchored(symbol, None, BARS.to_frame(), NO_TRADES)
-        every_us = self._config.sampling.every
-        open_us = newest["event_time"].to_physical()[0] // every_us * every_us
-        page = self._page(symbol, start_us=open_us)
-        rest_of_bar = fetch_trades(
-            self._venue,
-            self._rest,
-            symbol,
-            from_id=page["trade_id"][-1] + 1,
-            to_id=newest["trade_id"][0],
-        )
-        trades = pl.concat([page, rest_of_bar])
-        return Anchored(symbol, open_us, self._history(symbol, open_us), trades)
-
-    def _history(self, symbol: str, open_us: int) -> pl.DataFrame:
-        """Return the bars before a time; a venue without bars of this length has none."""
-        return self._accepted(
-            f"{symbol} bars, so a cold start",
-            lambda: fetch_bars(
-                self._venue,
-                self._rest,
-                symbol,
-                every_us=self._config.sampling.every,
-                start_us=open_us - self._config.warm_up_us,
-                end_us=open_us,
-            ),
-            BARS.to_frame(),
-        )
-
-    def _page(
-        self, symbol: str, *, from_id: int | None = None, start_us: int | None = None
-    ) -> pl.DataFrame:
-        """Return a page of trades that must not be empty."""
-        request = self._venue.trades_request(symbol, from_id=from_id, start_us=start_us)
-        page = self._venue.parse_trades(self._rest.get(request), symbol, time.time_ns() // 1000)
-        if page.is_empty():
-            raise VenueDisconnected(f"{request.url}: expected trades, found none yet")
-        return page
 
     def _verify(self, generation: int) -> None:
         """Make what each symbol missed before this connection a hole, to be healed like any."""
@@ -285,7 +244,8 @@ class CatchUp:
         newest_id = int(newest["trade_id"][0])
         if known.last_id is None:
             # It had no trade when it was anchored: what was missed starts with its first ever.
-            return Expected(symbol, int(self._page(symbol, from_id=0)["trade_id"][0]), newest_id)
+            first = self._anchoring.page(symbol, from_id=0)
+            return Expected(symbol, int(first["trade_id"][0]), newest_id)
         if newest_id > known.last_id:
             return Expected(symbol, known.last_id + 1, newest_id)
         later = int(newest["event_time"].to_physical()[0])

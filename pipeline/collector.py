@@ -55,6 +55,7 @@ class Collector:
         reach_us = plan.history_us
         self._bars = History(BARS, reach_us=reach_us, max_rows=MAX_HISTORY_ROWS)
         self._samples = History(SAMPLES, reach_us=reach_us, max_rows=MAX_HISTORY_ROWS)
+        self._newest_us: dict[str, int] = {}  # open time of the newest bar, by symbol
         self._alerts: dict[str, _Logged] = {}
         self._health: dict[str, dict[str, Any]] = {}
         self._connected: dict[str, bool] = {}
@@ -120,8 +121,11 @@ class Collector:
 
     def _apply(self, payload: Payload, now_us: int) -> None:
         bars, features = from_ipc(payload.bars), from_ipc(payload.features)
-        self._bars.append(self._version, bars)
-        self._samples.append(self._version, self._as_samples(bars, features))
+        if bars.height:
+            new = self._is_new(bars)
+            bars, features = bars.filter(new), features.filter(new)
+            self._bars.append(self._version, bars)
+            self._samples.append(self._version, self._as_samples(bars, features))
         for row in from_ipc(payload.alerts).iter_rows(named=True):
             self._alerts[row["alert_id"]] = _Logged(self._version, row)
             if len(self._alerts) > MAX_ALERTS:
@@ -136,6 +140,18 @@ class Collector:
         self._live.append((now_us, arrived))
         while now_us - self._live[0][0] > _RATE_US and len(self._live) > 1:
             self._live.popleft()
+
+    def _is_new(self, bars: pl.DataFrame) -> pl.Series:
+        """Say which bars are new: an actor that starts again tells its past again."""
+        open_us = bars["open_time"].to_physical()
+        known_us = bars["symbol"].replace_strict(
+            self._newest_us, default=None, return_dtype=pl.Int64
+        )
+        new = (open_us > known_us).fill_null(value=True)
+        newest = bars.select("symbol", open_us).group_by("symbol").max()
+        for symbol, newest_us in newest.iter_rows():
+            self._newest_us[symbol] = max(newest_us, self._newest_us.get(symbol, newest_us))
+        return new
 
     def _as_samples(self, bars: pl.DataFrame, features: pl.DataFrame) -> pl.DataFrame:
         return features.select(

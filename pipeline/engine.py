@@ -15,8 +15,8 @@ from pipeline.digest import TradeDigest
 from pipeline.features import FeatureTable
 from pipeline.grid import fill_grid
 from pipeline.healing import Progress
+from pipeline.health import Tally, health_frame, health_row
 from pipeline.ledger import TradeLedger
-from pipeline.schema import HEALTH
 from pipeline.windows import Windows
 
 if TYPE_CHECKING:
@@ -46,19 +46,6 @@ class StepResult:
     alerts: pl.DataFrame
 
 
-@dataclass(slots=True)
-class _Tally:
-    """What is known of one symbol beside its ids."""
-
-    rejected: int = 0
-    late: int = 0
-    bars: int = 0
-    incomplete_bars: int = 0
-    last_price: float | None = None
-    last_trade_us: int | None = None
-    lag_ms: float | None = None
-
-
 class ShardEngine:
     """Bars, windows, features and detection for the symbols of one shard.
 
@@ -78,7 +65,7 @@ class ShardEngine:
         self._symbol_type = pl.Enum(self.symbols)
         self._index = {symbol: at for at, symbol in enumerate(self.symbols)}
         self._ledgers = [TradeLedger(config.actors.max_held_trades) for _ in self.symbols]
-        self._tallies = [_Tally() for _ in self.symbols]
+        self._tallies = [Tally() for _ in self.symbols]
         self._digests = [TradeDigest() for _ in self.symbols] if config.actors.digest else []
         self._released: list[NDArray[np.void]] = []
         self._builder = BarBuilder(
@@ -214,41 +201,20 @@ class ShardEngine:
             venue_us: The venue's clock; null while it is unknown.
             reconnects: Of the connection that carries these symbols.
         """
-        rows = []
-        for index, symbol in enumerate(self.symbols):
-            ledger, tally = self._ledgers[index], self._tallies[index]
-            age_us = (
-                None
-                if venue_us is None or tally.last_trade_us is None
-                else max(0, venue_us - tally.last_trade_us)
-            )
-            rows.append(
-                {
-                    "symbol": symbol,
-                    "first_id": ledger.first_id,
-                    "last_id": ledger.last_id,
-                    "last_price": tally.last_price,
-                    "last_trade_time": tally.last_trade_us,
-                    "last_trade_age_s": None if age_us is None else age_us / 1e6,
-                    "live": ledger.live,
-                    "backfilled": ledger.backfilled,
-                    "pending": ledger.pending,
-                    "lost": ledger.lost,
-                    "duplicates": ledger.duplicates,
-                    "late": tally.late,
-                    "rejected": tally.rejected + ledger.implausible,
-                    "coverage_frac": ledger.coverage_frac,
-                    "reconnects": reconnects,
-                    "lag_ms": tally.lag_ms,
-                    "bars": tally.bars,
-                    "incomplete_bars": tally.incomplete_bars,
-                    "alerts": int(self._episodes.started[index]),
-                    "sha256": self._digests[index].hexdigest() if self._digests else None,
-                }
-            )
-        times = pl.Schema({"last_trade_time": pl.Int64})
-        frame = pl.DataFrame(rows, schema_overrides=times, orient="row")
-        return frame.cast(HEALTH)
+        return health_frame(
+            [
+                health_row(
+                    symbol,
+                    self._ledgers[index],
+                    self._tallies[index],
+                    venue_us=venue_us,
+                    reconnects=reconnects,
+                    alerts=int(self._episodes.started[index]),
+                    sha256=self._digests[index].hexdigest() if self._digests else None,
+                )
+                for index, symbol in enumerate(self.symbols)
+            ]
+        )
 
     def _rows(self, trades: pl.DataFrame, *, live: bool) -> NDArray[np.void]:
         rows = np.empty(trades.height, dtype=TRADE_ROW)
@@ -278,14 +244,9 @@ class ShardEngine:
     def _count(self, rows: NDArray[np.void], closed: ClosedBars, skew_us: int) -> None:
         for index in np.unique(rows["symbol_index"]):
             mine = rows[rows["symbol_index"] == index]
-            newest = mine[-1]
-            tally = self._tallies[index]
-            tally.last_price = float(newest["price"])
-            tally.last_trade_us = int(newest["event_us"])
+            self._tallies[index].trade(mine[-1], skew_us)
             if self._digests:
                 self._digests[index].update(mine)
-            if newest["live"]:
-                tally.lag_ms = (int(newest["receive_us"] - newest["event_us"]) + skew_us) / 1e3
         counts = np.bincount(closed.symbol_index, minlength=len(self.symbols))
         complete = np.bincount(
             closed.symbol_index, weights=closed.complete, minlength=len(self.symbols)

@@ -181,3 +181,41 @@ def test_report_accounts_for_every_id() -> None:
     assert report["totals"]["live"] == 29
     assert report["totals"]["rejected"] == 2  # they named no symbol
     assert report["symbols"]["BUSDT"]["first_id"] is None
+
+
+def test_snapshot_tells_which_symbols_are_connected() -> None:
+    state, shard = collector(), engine()
+    one = envelope(shard, noisy(30), 1)
+    state.apply(one, S)
+    assert state.snapshot(0, S).connected == {"AUSDT": True, "BUSDT": True}
+    cut = replace(one, seq=2, payload=replace(one.payload, connected=False))
+    state.apply(cut, 2 * S)
+    assert state.snapshot(0, 2 * S).connected == {"AUSDT": False, "BUSDT": False}
+
+
+def test_report_counts_the_reconnects_of_every_shard_once() -> None:
+    state = collector()
+    one = envelope(engine(), noisy(30), 1)
+    for shard, reconnects in (("a", 3), ("b", 2)):
+        counted = replace(one.payload, reconnects=reconnects)
+        state.apply(replace(one, shard=shard, payload=counted), S)
+    again = replace(one.payload, reconnects=4)
+    state.apply(replace(one, shard="a", seq=2, payload=again), S)
+    assert state.report(S, {})["reconnects"] == 6
+
+
+def test_rate_remembers_no_more_than_it_is_taken_over() -> None:
+    state = collector()
+    one = envelope(engine(), trades_frame([]), 1)
+    for seq in range(1, 101):
+        state.apply(replace(one, seq=seq), seq * S)
+    assert [when // S for when, _ in state._live] == [95, 96, 97, 98, 99, 100]
+
+
+def test_bars_that_a_restarted_shard_tells_again_are_applied_once() -> None:
+    state = collector()
+    state.apply(envelope(engine(), noisy(30), 1), S)
+    again = envelope(engine(), noisy(40), 1)
+    state.apply(replace(again, incarnation=2), 2 * S)
+    assert state.bars()["last_id"].to_list() == list(range(1, 40))
+    assert state.snapshot(0, 2 * S).samples["open_time"].is_unique().all()

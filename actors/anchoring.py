@@ -1,0 +1,90 @@
+"""Where a symbol starts: its newest bar from its first trade on, and the bars before it."""
+
+from __future__ import annotations
+
+import logging
+import time
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from actors.findings import Anchored
+from actors.rest import fetch_bars, fetch_trades, newest_trade
+from pipeline.errors import VenueDisconnected, VenueError
+from pipeline.schema import BARS, TRADES
+
+if TYPE_CHECKING:
+    from actors.rest import RestClient
+    from pipeline.config import Config
+    from pipeline.venues.protocol import Venue
+
+logger = logging.getLogger(__name__)
+
+
+class Anchoring:
+    """Asks a venue for the starts of symbols.
+
+    Args:
+        config: For the grid and the history that fills the longest window.
+        venue: What to ask for.
+        rest: Asks it.
+    """
+
+    def __init__(self, config: Config, venue: Venue, rest: RestClient) -> None:
+        self._config = config
+        self._venue = venue
+        self._rest = rest
+
+    def anchor(self, symbol: str) -> Anchored:
+        """Return the start of a symbol: without trades, if it never traded.
+
+        Raises:
+            VenueError: The venue cannot be asked, or says no.
+        """
+        newest = newest_trade(self._venue, self._rest, symbol)
+        if newest.is_empty():
+            return Anchored(symbol, None, BARS.to_frame(), TRADES.to_frame())
+        every_us = self._config.sampling.every
+        open_us = newest["event_time"].to_physical()[0] // every_us * every_us
+        page = self.page(symbol, start_us=open_us)
+        rest_of_bar = fetch_trades(
+            self._venue,
+            self._rest,
+            symbol,
+            from_id=page["trade_id"][-1] + 1,
+            to_id=newest["trade_id"][0],
+        )
+        trades = pl.concat([page, rest_of_bar])
+        return Anchored(symbol, open_us, self._history(symbol, open_us), trades)
+
+    def page(
+        self, symbol: str, *, from_id: int | None = None, start_us: int | None = None
+    ) -> pl.DataFrame:
+        """Return a page of trades that the venue must have.
+
+        Raises:
+            VenueDisconnected: It has none yet: its tables lag behind its stream.
+            VenueError: It cannot be asked, or says no.
+        """
+        request = self._venue.trades_request(symbol, from_id=from_id, start_us=start_us)
+        page = self._venue.parse_trades(self._rest.get(request), symbol, time.time_ns() // 1000)
+        if page.is_empty():
+            raise VenueDisconnected(f"{request.url}: expected trades, found none yet")
+        return page
+
+    def _history(self, symbol: str, open_us: int) -> pl.DataFrame:
+        """Return the bars before a time; none where the venue has no bars of this length."""
+        try:
+            return fetch_bars(
+                self._venue,
+                self._rest,
+                symbol,
+                every_us=self._config.sampling.every,
+                start_us=open_us - self._config.warm_up_us,
+                end_us=open_us,
+            )
+        except VenueDisconnected:
+            raise
+        except VenueError as error:
+            logger.warning("cold start symbol=%s: no history: %s", symbol, error)
+            return BARS.to_frame()
