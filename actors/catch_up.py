@@ -13,13 +13,13 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
 from actors.anchoring import Anchoring
-from actors.findings import Anchored, Expected, Fetched, Stray, Unserved, Verified
+from actors.findings import Expected, Fetched, Stray, Unserved, Verified
 from actors.rest import fetch_trades, newest_trade
 from pipeline.clock import VenueClock
 from pipeline.durations import SECOND
 from pipeline.errors import SchemaError, VenueDisconnected, VenueError
 from pipeline.healing import RETRY_S, Healing, Progress
-from pipeline.schema import BARS, TRADES
+from pipeline.schema import TRADES
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -84,7 +84,8 @@ class CatchUp:
         self._healing = Healing(grace_s=2 * config.actors.flush / SECOND)
         self._applied: set[str] = set()
         self._progress: Mapping[str, Progress] = {}
-        self._anchored: dict[str, Progress] = {}
+        #: Null: the venue refused, and the symbol starts with whatever comes first.
+        self._anchored: dict[str, Progress | None] = {}
         self._verified = 0
         self._clock_due_s = clock()
         self._stopping = threading.Event()
@@ -211,11 +212,12 @@ class CatchUp:
             if self._stopping.is_set():
                 return
             if symbol not in self._anchored:
-                unknown = Anchored(symbol, None, BARS.to_frame(), NO_TRADES)
-                anchored = self._accepted(symbol, lambda: self._anchoring.anchor(symbol), unknown)  # noqa: B023 - called at once
-                self._found.put(anchored)
-                ids = anchored.trades["trade_id"]
-                self._anchored[symbol] = Progress(ids[-1] if len(ids) else None, None)
+                anchored = self._accepted(symbol, lambda: self._anchoring.anchor(symbol), None)  # noqa: B023 - called at once
+                self._anchored[symbol] = None
+                if anchored is not None:
+                    self._found.put(anchored)
+                    ids = anchored.trades["trade_id"]
+                    self._anchored[symbol] = Progress(ids[-1] if len(ids) else None, None)
         self._feed.start()
 
     def _verify(self, generation: int) -> None:
@@ -237,7 +239,10 @@ class CatchUp:
         """
         with self._lock:
             # Before the first report only the anchor is known.
-            known = self._progress.get(symbol, self._anchored[symbol])
+            anchor = self._anchored[symbol]
+            known = self._progress.get(symbol, anchor)
+        if known is None or (known.last_id is None and anchor is None):
+            return None
         newest = self._newest(symbol)
         if newest.is_empty():
             return None

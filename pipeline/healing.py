@@ -78,6 +78,8 @@ class Healing:
             watch = self._watches.get(symbol)
             if watch is None or (watch.first_id != first_id and watch.last_id != last_id):
                 watch = _Watch(first_id, last_id, now_s, now_s + self._grace_s)
+            if watch.first_id != first_id:
+                watch.unserved_since_s = None  # of other ids
             watch.first_id, watch.last_id = first_id, last_id
             watch.handed_over = watch.handed_over and symbol not in applied
             watches[symbol] = watch

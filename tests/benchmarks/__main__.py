@@ -15,6 +15,7 @@ from rich.table import Table
 
 from tests.benchmarks.board_size import board_size
 from tests.benchmarks.feed_load import feed_load
+from tests.benchmarks.start import start
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -30,6 +31,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         to_run: dict[str, Callable[[], dict[str, dict[str, Any]]]] = {
             "board": board_size,
+            "start of the demo": lambda: start(Path(folder)),
             "feed at 20,000 trades/s": lambda: feed_load(Path(folder)),
         }
         for name, job in to_run.items():

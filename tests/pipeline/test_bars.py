@@ -192,3 +192,54 @@ def test_bars_of_any_cut_of_the_trades_are_the_same_bits(data: st.DataObject) ->
     parts = [push(bars, part).frame for part in np.split(trades, cuts)]
     parts.append(push(bars, rows(), float(times[-1]) + 5).frame)
     assert_frame_equal(pl.concat(parts), whole, check_exact=True)
+
+
+def test_loss_while_the_last_one_is_not_published_leaves_that_one_incomplete() -> None:
+    # The first loss ends in step 11, which is open when the second one starts from step 12.
+    trades = rows((10.5, 1.0, 1.0), (11.3, 1.0, 1.0), (12.1, 2.0, 1.0), (12.2, 2.0, 1.0))
+    trades["after_loss"] = [False, True, False, True]
+    assert push(builder(), trades, 14.25).complete.tolist() == [False, False, False, True]
+
+
+def test_loss_before_a_trade_of_an_earlier_step_leaves_the_later_one_incomplete() -> None:
+    trades = rows((10.5, 1.0, 1.0), (12.1, 1.0, 1.0), (11.9, 2.0, 1.0))
+    trades["after_loss"] = [False, True, True]
+    closed = push(builder(), trades, 14.25)
+    assert closed.late.tolist() == [0]
+    assert closed.complete.tolist() == [False, False, False, True]
+
+
+def test_lose_makes_every_bar_incomplete_up_to_the_next_trade() -> None:
+    bars = builder()
+    push(bars, rows((10.1, 5.0, 1.0), (10.5, 5.0, 1.0)))
+    bars.lose(0)
+    assert push(bars, rows(), 13.25).complete.tolist() == [False, False, False]
+    after = rows((14.5, 6.0, 1.0), first_id=9)
+    after["after_loss"] = True
+    closed = push(bars, after, 17.25)
+    assert closed.frame["last_id"].to_list() == [None, 9, None, None]
+    assert closed.complete.tolist() == [False, False, True, True]
+
+
+def test_lose_while_the_last_loss_is_not_published_leaves_that_one_incomplete() -> None:
+    bars = builder()
+    trades = rows((10.5, 1.0, 1.0), (11.3, 1.0, 1.0), (12.1, 2.0, 1.0))
+    trades["after_loss"] = [False, True, False]
+    assert push(bars, trades).complete.tolist() == [False]
+    bars.lose(0)
+    assert push(bars, rows(), 14.25).complete.tolist() == [False, False, False]
+
+
+def test_lose_before_the_first_trade_starts_at_the_anchor() -> None:
+    bars = builder()
+    bars.anchor(0, 20 * S, 5.0, 19 * S)
+    bars.lose(0)
+    assert push(bars, rows(), 22.25).complete.tolist() == [False, False]
+
+
+def test_loss_after_all_of_the_last_one_was_published_starts_anew() -> None:
+    # Step 13 lies between the losses, and is still open at the second one.
+    trades = rows(*[(at, 1.0, 1.0) for at in (10.5, 11.5, 13.5, 14.1, 14.2)])
+    trades["after_loss"] = [False, True, False, False, True]
+    closed = push(builder(), trades, 16.25)
+    assert closed.complete.tolist() == [False, False, True, True, False, True]

@@ -4,7 +4,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.delivery import Inbox, Outbox, Payload, from_ipc, to_ipc
+from pipeline.delivery import Envelope, Inbox, Outbox, Payload, from_ipc, to_ipc
 
 
 def payload(number: int) -> Payload:
@@ -117,3 +117,45 @@ def test_delivery_under_any_schedule_applies_each_frame_once_and_in_order(
         elif not box.empty:
             push(box, inbox, applied)
     assert applied == list(range(1, number + 1))
+
+
+def test_outbox_beyond_its_capacity_keeps_what_was_not_acknowledged() -> None:
+    box, inbox, applied = outbox(capacity=2), Inbox(), []
+    for number in (1, 2, 3, 4):
+        box.put(payload(number))
+    while not box.empty:
+        push(box, inbox, applied)
+    assert applied == [1, 2, 3, 4]
+
+
+def test_outbox_told_of_a_frame_it_no_longer_holds_goes_back_to_the_oldest() -> None:
+    box, inbox = outbox(capacity=3), Inbox()
+    for number in range(1, 8):
+        box.put(payload(number))
+        push(box, inbox, [])
+    box.adopt(2)
+    envelope = box.next()
+    assert envelope is not None
+    assert (envelope.base, envelope.seq, envelope.payload.venue_us) == (5, 5, 5)
+
+
+def test_outbox_told_of_a_frame_it_has_not_sent_is_at_its_newest() -> None:
+    box = outbox()
+    box.put(payload(1))
+    box.adopt(99)
+    assert box.empty
+    assert box.next() is None
+    box.put(payload(2))
+    envelope = box.next()
+    assert envelope is not None
+    assert (envelope.seq, envelope.payload.venue_us) == (2, 2)
+
+
+def test_inbox_goes_on_at_the_oldest_frame_that_its_producer_still_holds() -> None:
+    inbox = Inbox()
+    assert inbox.accepts(Envelope("shard", 1, base=1, seq=1, payload=payload(1)))
+    # Another coordinator has taken 2 to 9 meanwhile; the producer holds none of them any more.
+    assert not inbox.accepts(Envelope("shard", 1, base=10, seq=11, payload=payload(11)))
+    assert inbox.watermark("shard") == 9
+    assert inbox.accepts(Envelope("shard", 1, base=10, seq=10, payload=payload(10)))
+    assert inbox.watermark("shard") == 10

@@ -176,3 +176,60 @@ def test_step_counts_late_trades() -> None:
     )
     shard.step(trades)
     assert shard.health(venue_us=None)["late"][0] == 1
+
+
+def test_give_up_applies_what_waited_once() -> None:
+    shard = engine(detector={"window": 20})
+    shard.step(noisy(60).filter(pl.col("trade_id") != 30))
+    shard.give_up("AUSDT", 30)
+    shard.step(trades_frame([]))
+    last = shard.step(trades_frame([]), clock_us=START_US + 61 * S).bars
+    assert last.select("last_id", "trades", "volume").rows() == [(60, 1, 1.0)]
+    assert shard.health(venue_us=None)["late"][0] == 0
+
+
+def test_give_up_at_the_end_makes_the_bars_that_the_clock_closes_incomplete() -> None:
+    shard = engine()
+    shard.step(noisy(3))  # the third is in the step from 2 s on
+    shard.expect("AUSDT", 4, 5)
+    shard.give_up("AUSDT", 5)
+    clocked = shard.step(trades_frame([]), clock_us=START_US + 4_250_000)
+    assert clocked.bars["complete"].to_list() == [False, False]
+    again = shard.step(noisy(3, first_id=6).with_columns(pl.col("event_time").dt.offset_by("5s")))
+    assert again.bars["open_time"].to_physical().to_list() == [
+        START_US + at * S for at in (4, 5, 6)
+    ]
+    assert again.bars["complete"].to_list() == [False, False, True]
+
+
+@pytest.mark.parametrize(("forward_fill", "steps"), [("10s", 62), ("2m", 121)])
+def test_step_of_a_silent_symbol_goes_on_as_long_as_its_windows_or_its_price_reach(
+    forward_fill: str, steps: int
+) -> None:
+    shard = engine(
+        features=["realized_vol_1m"],
+        detector={"window": 10},
+        sampling={"forward_fill": forward_fill},
+    )
+    shard.step(noisy(1))
+    silent = shard.step(trades_frame([]), clock_us=START_US + 3600 * S)
+    # The step of the trade, and a minute and one step, or the two minutes of its price.
+    assert silent.bars.height == steps
+
+
+def test_health_of_a_trade_ahead_of_the_venue_clock_tells_no_negative_age() -> None:
+    shard = engine()
+    shard.step(noisy(3))
+    assert shard.health(venue_us=START_US + 2 * S)["last_trade_age_s"][0] == 0.0
+    assert shard.health(venue_us=None)["last_trade_age_s"][0] is None
+
+
+def test_health_tells_the_lag_of_live_trades_only() -> None:
+    shard = engine()
+    trades = noisy(6).with_columns(pl.col("receive_time").dt.offset_by("1h"))
+    shard.step(trades_frame([]), backfilled=trades.filter(pl.col("trade_id") < 3))
+    assert shard.health(venue_us=None)["lag_ms"][0] is None
+    shard.step(noisy(4).slice(2))
+    shard.step(trades_frame([]), backfilled=trades.slice(4))
+    row = shard.health(venue_us=None).row(0, named=True)
+    assert (row["lag_ms"], row["last_id"], row["backfilled"]) == (40.0, 6, 4)

@@ -61,3 +61,23 @@ def test_fill_grid_has_no_price_before_the_first_trade() -> None:
 
 def test_fill_grid_of_nothing_is_nothing() -> None:
     assert filled(BARS.to_frame()) == []
+
+
+def test_fill_grid_takes_missing_steps_for_steps_without_trades() -> None:
+    frame = bars((10, 5.0, 1), (12, 6.0, 2)).with_columns(complete=pl.col("trades") == 1)
+    grid = fill_grid(frame, every_us=S, forward_fill_us=2 * S)
+    assert grid["complete"].to_list() == [True, True, False]
+    assert grid.drop("open_time").row(1, named=True) == {
+        "symbol": "A",
+        "open": 5.0,
+        "high": 5.0,
+        "low": 5.0,
+        "close": 5.0,
+        "volume": 0.0,
+        "notional": 0.0,
+        "trades": 0,
+        "first_id": None,
+        "last_id": None,
+        "complete": True,
+        "revision": 0,
+    }

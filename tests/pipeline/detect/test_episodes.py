@@ -72,6 +72,16 @@ def test_episode_rises_with_its_peak_and_its_severity_never_falls() -> None:
     assert summary(higher) == (100, None, 12.0, "critical", 2)
 
 
+def test_episode_that_rises_tells_the_move_from_its_base_as_a_log_return() -> None:
+    watch = episodes()
+    watch.push(rows(6.0, move_bp=20.0))
+    (risen,) = watch.push(rows(9.0, start_s=101, move_bp=-1000.0))
+    # 100 e^-0.1 from a base of 100: a plain ratio would be 952 basis points down.
+    assert risen.base_close == pytest.approx(100.0)
+    assert risen.move_bp == pytest.approx(-1000.0)
+    assert (risen.direction, risen.peak_us) == (-1, 101 * S)
+
+
 def test_episode_ends_once_the_score_stayed_below_exit_for_the_hold() -> None:
     watch = episodes()
     watch.push(rows(6.0, 2.0, 2.0, 2.0))
