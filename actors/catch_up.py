@@ -87,6 +87,7 @@ class CatchUp:
         #: Null: the venue refused, and the symbol starts with whatever comes first.
         self._anchored: dict[str, Progress | None] = {}
         self._verified = 0
+        self._recheck = threading.Event()
         self._clock_due_s = clock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="catch-up", daemon=True)
@@ -130,7 +131,7 @@ class CatchUp:
 
     def verify_again(self) -> None:
         """Look once more for what this connection has not told."""
-        self._verified = 0
+        self._recheck.set()
 
     def venue_us(self, local_us: int) -> int | None:
         """Return the venue's clock at a local monotonic time; null while unknown."""
@@ -173,7 +174,9 @@ class CatchUp:
         if not self._feed.started:
             self._anchor_all()
         status = self._feed.status()
-        if status.connected and status.generation != self._verified:
+        if status.connected and (status.generation != self._verified or self._recheck.is_set()):
+            # Cleared first: what is asked for from now on is a check of its own.
+            self._recheck.clear()
             self._verify(status.generation)
         self._heal()
 
