@@ -8,26 +8,19 @@ from typing import TYPE_CHECKING, Any
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.report import COUNTS
+
 if TYPE_CHECKING:
     from pipeline.board import BoardSnapshot
-
-_COUNTS = (
-    "live",
-    "backfilled",
-    "pending",
-    "lost",
-    "duplicates",
-    "late",
-    "rejected",
-    "alerts",
-)
 
 
 def status_table(report: dict[str, Any], snapshot: BoardSnapshot) -> None:
     """Print one row a symbol, and a line about the whole."""
     table = Table()
-    for column in ("symbol", "feed", "last trade", "coverage", "lag", *_COUNTS):
-        table.add_column(column, justify="left" if column == "symbol" else "right")
+    for column in ("symbol", "feed", "last trade", "coverage", "lag", *COUNTS):
+        table.add_column(
+            column.replace("_", " "), justify="left" if column == "symbol" else "right"
+        )
     for row in snapshot.health.iter_rows(named=True):
         table.add_row(
             row["symbol"],
@@ -35,10 +28,10 @@ def status_table(report: dict[str, Any], snapshot: BoardSnapshot) -> None:
             _measure(row["last_trade_age_s"], "s ago"),
             f"{row['coverage_frac']:.4%}",
             _measure(row["lag_ms"], "ms"),
-            *(f"{row[name]:,}" for name in _COUNTS),
+            *(f"{row[name]:,}" for name in COUNTS),
         )
     # A table in a pipe is for reading too: 80 columns would cut it.
-    console = Console(width=None if sys.stdout.isatty() else 140)
+    console = Console(width=None if sys.stdout.isatty() else 160)
     console.print(table)
     restarts = report["restarts"]
     console.print(

@@ -9,7 +9,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-_COUNTS = (
+#: What is counted for every symbol, and added up.
+COUNTS = (
     "live",
     "backfilled",
     "pending",
@@ -45,12 +46,12 @@ def run_report(
         rejected_unnamed: Rejected messages that name no symbol; they are in the totals only.
         restarts: `symbol_actors` and `coordinator`.
     """
-    columns = ["first_id", "last_id", *_COUNTS, "last_price", "sha256"]
+    columns = ["first_id", "last_id", *COUNTS, "last_price", "sha256"]
     symbols = {
         row["symbol"]: {column: row[column] for column in columns}
         for row in health.iter_rows(named=True)
     }
-    totals = {column: sum(row[column] for row in symbols.values()) for column in _COUNTS}
+    totals = {column: sum(row[column] for row in symbols.values()) for column in COUNTS}
     totals["rejected"] += rejected_unnamed
     return {
         "seconds": round(seconds, 3),

@@ -51,7 +51,7 @@ def told(results: list[StepResult]) -> tuple[pl.DataFrame, pl.DataFrame, pl.Data
     return bars, features, alerts.unique("alert_id", keep="last").sort("alert_id")
 
 
-def same(one: list[StepResult], other: list[StepResult]) -> None:
+def assert_same(one: list[StepResult], other: list[StepResult]) -> None:
     for left, right in zip(told(one), told(other), strict=True):
         assert left.equals(right, null_equal=True)
 
@@ -71,7 +71,7 @@ def test_engine_of_any_chunking_says_the_same(seed: int, data: st.DataObject) ->
     parts = [
         engine.step(trades.slice(start, end - start)) for start, end in itertools.pairwise(edges)
     ]
-    same([*parts, engine.step(NONE, clock_us=END_US)], undisturbed(trades))
+    assert_same([*parts, engine.step(NONE, clock_us=END_US)], undisturbed(trades))
 
 
 @settings(max_examples=15, deadline=None)
@@ -83,7 +83,7 @@ def test_engine_of_any_shard_split_says_the_same(seed: int, order: list[str], sp
         engine = ShardEngine(symbols, CONFIG)
         mine = trades.filter(pl.col("symbol").is_in(symbols))
         results += [engine.step(mine), engine.step(NONE, clock_us=END_US)]
-    same(results, undisturbed(trades))
+    assert_same(results, undisturbed(trades))
 
 
 @settings(max_examples=25, deadline=None)
@@ -114,7 +114,7 @@ def test_engine_after_any_drop_repeat_and_backfill_says_the_same(
         mine = trades.filter(pl.col("symbol") == symbol)
         results.append(engine.step(NONE, backfilled=mine))
     results.append(engine.step(NONE, clock_us=END_US))
-    same(results, undisturbed(trades))
+    assert_same(results, undisturbed(trades))
     health = engine.health(venue_us=None)
     assert health["pending"].to_list() == [0, 0, 0]
     assert health["lost"].to_list() == [0, 0, 0]

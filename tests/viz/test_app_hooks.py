@@ -60,6 +60,7 @@ def test_loading_with_a_source_at_hand_attaches_to_nothing(
     monkeypatch.setattr("actors.attach.board_source", attach)
     HUB.start(RecordedBoard(2, history_s=5))
     app_hooks.on_server_loaded(context)
+    assert HUB.running
 
 
 def test_loading_without_a_pipeline_ends_with_one_line(
