@@ -23,7 +23,7 @@ NAMESPACE = "cryptoctopus"
 COORDINATOR = "coordinator"
 
 _AUTHENTICATION = (
-    "authentication failed: set RAY_AUTH_MODE=token and make the cluster's token readable "
+    "for want of a token: set RAY_AUTH_MODE=token and make the cluster's token readable "
     "(~/.ray/auth_token, RAY_AUTH_TOKEN or RAY_AUTH_TOKEN_PATH; `ray get-auth-token` shows it)"
 )
 
@@ -99,6 +99,11 @@ def _explain(address: str, error: Exception) -> str:
     if address == "auto" and isinstance(error, ConnectionError):
         return "no Ray cluster runs on this machine: `cryptoctopus run` starts one"
     text = " ".join(str(error).split())
+    if address != "local" and isinstance(error, ConnectionError):
+        # Somebody answered our knock: Ray says nothing more than this when a token is missing.
+        return (
+            f"Ray at {address} does not let us in, most likely {_AUTHENTICATION}: {text[:_QUOTED]}"
+        )
     if "auth" in text.lower() or "token" in text.lower():
-        return f"Ray at {address}: {_AUTHENTICATION}: {text[:_QUOTED]}"
+        return f"Ray at {address} does not let us in {_AUTHENTICATION}: {text[:_QUOTED]}"
     return f"Ray at {address} cannot be reached: {text[:_QUOTED]}"

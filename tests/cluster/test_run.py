@@ -286,3 +286,13 @@ def test_run_of_recorded_trades_makes_the_bars_the_venue_made_itself(
     assert both["close"].to_list() == both["close_right"].to_list()
     assert both["high"].to_list() == both["high_right"].to_list()
     assert both["volume"].to_list() == pytest.approx(both["volume_right"].to_list(), rel=1e-12)
+
+
+def test_status_of_a_cluster_whose_token_is_not_at_hand_says_what_to_set(
+    cluster: str, command: Start, tmp_path: Path
+) -> None:
+    env = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")}
+    status = command("status", "--address", cluster, env={**env, "HOME": str(tmp_path)})
+    assert status.wait() == 1
+    assert "for want of a token: set RAY_AUTH_MODE=token" in status.errors.splitlines()[-1]
+    assert "Traceback" not in status.errors
