@@ -26,7 +26,7 @@ lint: .venv/.dev ## Format, lint, types, layers
 check: lint test ## What CI runs
 
 .PHONY: bench
-bench: .venv/.dev ## Measurements, as a table and as build/bench.json
+bench: .venv/.bench ## Measurements, as a table and as build/bench.json
 	$(BIN)/python -m tests.benchmarks
 
 .venv/.pip:
@@ -41,4 +41,9 @@ bench: .venv/.dev ## Measurements, as a table and as build/bench.json
 
 .venv/.dev: requirements-dev.txt .venv/.run
 	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-dev.txt
+	touch $@
+
+# The systems that the measurements compare with.
+.venv/.bench: requirements-bench.txt .venv/.dev
+	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r requirements-bench.txt
 	touch $@
