@@ -1,197 +1,85 @@
-"""Files of recorded trades, read into columns or refused with file, row and reason."""
+"""Files of recorded trades, read whole and exactly, or refused with file, row and reason."""
 
 from __future__ import annotations
 
-import gzip
-import re
-import zipfile
-import zlib
+from decimal import Decimal
 from typing import TYPE_CHECKING
 
-import msgspec
 import numpy as np
 import polars as pl
 
 from pipeline.errors import ReplayError
-from pipeline.exchange.decimals import E8, parse_decimal
-from pipeline.exchange.dumps import read_dump
+from pipeline.exchange.decimals import E8
 from pipeline.exchange.trades import Int64Array, Trades
-from pipeline.schema import TRADES
+from pipeline.recordings.inputs import open_input, read_chunks
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-_MICROSECONDS = 10**15  # a time from here on is not in milliseconds
-_FORMATS = ".csv .csv.gz .zip .json .json.gz .jsonl .jsonl.gz .parquet"
-_IN_NAME = re.compile(r"([A-Z0-9]{3,})-(?:aggTrades|trades)")
+# Rows read at a time.
+_CHUNK_ROWS = 500_000
 
-
-#: By symbol (null: the rows do not say): the rows of Trades, and the number of each in its file.
-Rows = dict[str | None, tuple[Int64Array, Int64Array]]
-
-
-class _Record(msgspec.Struct):
-    """A raw `aggTrade`, bare or inside a combined stream's `data` or freqtrade's `info`."""
-
-    a: int | None = None
-    p: str | None = None
-    q: str | None = None
-    f: int | None = None
-    l: int | None = None  # noqa: E741 - the venue's name
-    T: int | None = None
-    m: bool | None = None
-    s: str | None = None
-    data: _Record | None = None
-    info: _Record | None = None
-    symbol: str | None = None
+# Below it a double times 1e8 is within half a unit of the decimal it stands for.
+_SURELY_NEAREST = 2**51 / E8
 
 
 def read_recording(path: Path, symbol: str | None = None) -> dict[str, Trades]:
-    """Return the trades of a file by symbol, in file order.
-
-    Read are Binance's public dumps (`aggTrades` and `trades`; `.csv .csv.gz .zip`; with a header
-    or without; milliseconds or microseconds, told by magnitude), raw `aggTrade` objects as JSON
-    lines or as one array (`.json .jsonl`, also `.gz`; bare, under `data` of a combined stream, or
-    under `info`), and Parquet of the TRADES schema. The file is held in memory.
+    """Return the trades of a file by symbol, in file order. They are all held in memory.
 
     Args:
-        path: The file.
-        symbol: Whose trades they are; null to tell it from the rows, else from a file name such as
-            `BTCUSDT-aggTrades-2025-01-01.zip`.
+        path: Any trades that `recordings.inputs` reads.
+        symbol: Whose trades they are; null to tell it from the rows, else from the file name.
 
     Raises:
-        ReplayError: The file is missing, truncated, empty, unsorted, or not one of these.
+        ReplayError: The file is missing, truncated, empty, unsorted, none of these, or one of its
+            rows is no trade with at most 8 decimals in price and size; that row is named.
     """
-    name = path.name.removesuffix(".gz")
-    if name.endswith(".parquet"):
-        rows: Rows = _read_parquet(path)
-    elif name.endswith((".csv", ".zip")):
-        rows = {None: read_dump(_content(path), path)}
-    elif name.endswith((".json", ".jsonl")):
-        rows = _read_json(_content(path), path)
-    else:
-        raise ReplayError(f"{path}: expected a file that ends in {_FORMATS}, found {path.suffix!r}")
-    if symbol is not None and len(rows) > 1:
-        raise ReplayError(f"{path}: expected trades of {symbol}, found {len(rows)} symbols")
-    named = _IN_NAME.match(path.name)
+    source = open_input(path, symbol)
+    if source.kind != "trades":
+        raise ReplayError(f"{path}: expected trades, found {source.kind}")
+    parts = []
+    for chunk in read_chunks(source, _CHUNK_ROWS):
+        if chunk.rejected.height:
+            raise ReplayError(f"{path}, {chunk.rejected['reason'][0]}")
+        parts.append(chunk.rows)
+    if not parts:
+        raise ReplayError(f"{path}: expected trades, found none")
+    rows = pl.concat(parts).with_row_index("row", offset=source.first_number)
     tapes = {}
-    for found, (columns, row) in rows.items():
-        owner = symbol or found or (named[1] if named is not None else None)
-        if owner is None or not owner.isalnum():
-            raise ReplayError(
-                f"{path}: expected a symbol in the rows, in a file name such as "
-                f"BTCUSDT-aggTrades-2025-01-01.zip, or as SYMBOL=FILE, found {owner or 'none'}"
-            )
-        tapes[owner.upper()] = _checked(columns, path, row)
+    for key, tape in rows.partition_by("symbol", as_dict=True).items():
+        owner = str(key[0])
+        if not owner.isalnum():
+            raise ReplayError(f"{path}: expected a symbol of letters and digits, found {owner}")
+        row = tape["row"].to_numpy()
+        tapes[owner.upper()] = trades = _trades(tape, path, row)
+        check_order(trades, str(path), row)
     return tapes
 
 
-def _content(path: Path) -> bytes:
-    try:
-        if path.suffix == ".gz":
-            return gzip.decompress(path.read_bytes())
-        if path.suffix != ".zip":
-            return path.read_bytes()
-        with zipfile.ZipFile(path) as archive:
-            members = archive.namelist()
-            if len(members) != 1:
-                raise ReplayError(f"{path}: expected one file inside, found {len(members)}")
-            return archive.read(members[0])
-    except FileNotFoundError as error:
-        raise ReplayError(f"{path}: expected a recording, found no such file") from error
-    except (OSError, EOFError, zlib.error, zipfile.BadZipFile) as error:
-        raise ReplayError(f"{path}: expected a whole file, found it damaged: {error}") from error
+def _trades(tape: pl.DataFrame, path: Path, row: Int64Array) -> Trades:
+    columns = np.empty((7, tape.height), dtype=np.int64)
+    for place, name in enumerate(("trade_id", "first_id", "last_id", "event_time")):
+        columns[place] = tape[name].to_physical().to_numpy()
+    columns[4] = _units(tape["price"], path, row)
+    columns[5] = _units(tape["quantity"], path, row)
+    columns[6] = tape["buyer_is_maker"].to_numpy()
+    return Trades(columns)
 
 
-def _read_json(content: bytes, path: Path) -> Rows:
-    """Read an array of objects, or one object a line."""
-    found: dict[str | None, list[list[int]]] = {}
-    decoder, row = msgspec.json.Decoder(_Record), 0
-    try:
-        array = content.lstrip().startswith(b"[")
-        texts = msgspec.json.decode(content, type=list[msgspec.Raw]) if array else None
-        for row, text in enumerate(content.splitlines() if texts is None else texts, start=1):
-            symbol, values = _values(decoder.decode(text))
-            found.setdefault(symbol, []).append([row, *values])
-    except (msgspec.MsgspecError, ValueError) as error:
-        where = f", row {row}" if row else ""
-        raise ReplayError(f"{path}{where}: expected raw aggTrades: {error}") from error
-    if not found:
-        raise ReplayError(f"{path}: expected trades, found none")
-    tables = {symbol: np.array(rows, dtype=np.int64).T for symbol, rows in found.items()}
-    return {symbol: (table[1:], table[0]) for symbol, table in tables.items()}
-
-
-def _values(record: _Record) -> tuple[str | None, tuple[int, ...]]:
-    """Return the symbol and the seven values of Trades.
-
-    Raises:
-        ValueError: A field is missing, or a price or size is not a decimal.
-    """
-    raw = record.data or record.info or record
-    symbol = raw.s or (record.symbol and record.symbol.replace("/", ""))
-    if (
-        raw.a is None
-        or raw.p is None
-        or raw.q is None
-        or raw.f is None
-        or raw.l is None
-        or raw.T is None
-        or raw.m is None
-    ):
-        raise ValueError("expected the fields a p q f l T m, found one missing")
-    price_e8, quantity_e8 = parse_decimal(raw.p), parse_decimal(raw.q)
-    return symbol, (raw.a, raw.f, raw.l, raw.T, price_e8, quantity_e8, int(raw.m))
-
-
-def _read_parquet(path: Path) -> Rows:
-    try:
-        table = pl.read_parquet(path)
-    except FileNotFoundError as error:
-        raise ReplayError(f"{path}: expected a recording, found no such file") from error
-    except (pl.exceptions.PolarsError, OSError) as error:
-        raise ReplayError(f"{path}: expected whole Parquet, found {error}") from error
-    if table.is_empty():
-        raise ReplayError(f"{path}: expected trades, found none")
-    missing = [name for name in TRADES if table.schema.get(name) != TRADES[name]]
-    if missing:
-        raise ReplayError(f"{path}: expected the columns of TRADES, found others for {missing}")
-    table = table.select(
-        "symbol",
-        pl.int_range(1, pl.len() + 1).alias("row"),
-        "trade_id",
-        "first_id",
-        "last_id",
-        pl.col("event_time").to_physical(),
-        (pl.col("price", "quantity") * E8).round().cast(pl.Int64),
-        pl.col("buyer_is_maker").cast(pl.Int64),
-    )
-    holes = table.filter(pl.any_horizontal(pl.all().is_null()))
-    if holes.height:
-        raise ReplayError(f"{path}, row {holes['row'][0]}: expected values, found a null")
-    rows: Rows = {}
-    for symbol, part in table.partition_by("symbol", as_dict=True, include_key=False).items():
-        values = part.to_numpy().T
-        rows[symbol[0]] = (values[1:], values[0])
-    return rows
-
-
-def _checked(columns: Int64Array, path: Path, row: Int64Array) -> Trades:
-    """Bring times to microseconds and check the values of one symbol of a file."""
-    trades = Trades(columns)
-    columns[3] = np.where(columns[3] >= _MICROSECONDS, columns[3], columns[3] * 1000)
-    for wrong, expected, values in (
-        (trades.price_e8 <= 0, "a price above zero", trades.price_e8),
-        (trades.quantity_e8 <= 0, "a size above zero", trades.quantity_e8),
-        (trades.first_id > trades.last_id, "first id <= last id", trades.first_id),
-    ):
-        if wrong.any():
-            place = int(wrong.argmax())
-            raise ReplayError(
-                f"{path}, row {row[place]}: expected {expected}, found {values[place]}"
-            )
-    check_order(trades, str(path), row)
-    return trades
+def _units(amounts: pl.Series, path: Path, row: Int64Array) -> Int64Array:
+    """Return the whole 1e-8 of the decimals that doubles stand for."""
+    values = amounts.to_numpy()
+    units: Int64Array = np.rint(values * E8).astype(np.int64)
+    # The quotient is the nearest double, as the value is if it stands for a decimal with 8 places.
+    wrong = np.flatnonzero((units / E8 != values) & (values < _SURELY_NEAREST))
+    if len(wrong):
+        raise ReplayError(
+            f"{path}, row {row[wrong[0]]}: expected a decimal with at most 8 places, "
+            f"found {values[wrong[0]]}"
+        )
+    for place in np.flatnonzero(values >= _SURELY_NEAREST).tolist():
+        units[place] = int(Decimal(repr(float(values[place]))) * E8)
+    return units
 
 
 def check_order(trades: Trades, where: str, row: Int64Array) -> None:

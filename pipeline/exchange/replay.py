@@ -49,7 +49,7 @@ def open_replay(inputs: Sequence[str | Path]) -> Replay:
     """Read recordings of one or more symbols; the files of a symbol may come in any order.
 
     Args:
-        inputs: Paths, each optionally as `SYMBOL=PATH`; formats in `recordings.read_recording`.
+        inputs: Paths, each optionally as `SYMBOL=PATH`; formats in `pipeline.recordings.inputs`.
 
     Raises:
         ReplayError: There is nothing to read, or a file is missing, truncated, empty, unsorted or

@@ -4,6 +4,7 @@ import gzip
 import json
 import zipfile
 from datetime import UTC, datetime
+from decimal import Decimal
 from pathlib import Path
 
 import polars as pl
@@ -116,6 +117,31 @@ def test_replay_reads_parquet_of_several_symbols(tmp_path: Path) -> None:
     assert issued["XYZUSDT"].price_e8.tolist() == [6_400_001_000_000]
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "0.00000001",
+        "64000.01",
+        "22517998.13685249",
+        "123456789.12",
+        "92000000000",
+        "45035996.27371",
+    ],
+)
+def test_replay_keeps_sizes_to_the_last_place(tmp_path: Path, text: str) -> None:
+    row = f"1,2.50,{text},1,1,1700000000001,True,True\n"
+
+    issued = open_replay([f"ABCUSDT={write(tmp_path, 'a.csv', row)}"]).advance(2 * 10**15)
+
+    assert issued["ABCUSDT"].quantity_e8.tolist() == [int(Decimal(text) * 10**8)]
+
+
+def test_replay_of_klines_is_refused(tmp_path: Path) -> None:
+    path = write(tmp_path, "ABCUSDT-1m.json", "[[1700000040000, 1.5, 1.5, 1.5, 1.5, 1.0]]")
+    with pytest.raises(ReplayError, match="expected trades, found klines"):
+        open_replay([path])
+
+
 def test_replay_joins_the_files_of_a_symbol_in_any_order(tmp_path: Path) -> None:
     first, second = AGGREGATES.splitlines()
     late = write(tmp_path, "b.csv", second)
@@ -127,7 +153,7 @@ def test_replay_joins_the_files_of_a_symbol_in_any_order(tmp_path: Path) -> None
 
 
 def test_replay_guesses_the_steps_of_the_market(tmp_path: Path) -> None:
-    text = "1,2.50,4.0,1,1,1,True,True\n2,2.25,1.5,2,2,2,True,True\n"
+    text = "1,2.50,4.0,1,1,1700000000001,True,True\n2,2.25,1.5,2,2,1700000000002,True,True\n"
     (listing,) = open_replay([f"XRPETH={write(tmp_path, 'x.csv', text)}"]).listings
 
     assert (listing.base_asset, listing.quote_asset) == ("XRP", "ETH")
@@ -148,12 +174,13 @@ def test_replay_guesses_the_steps_of_the_market(tmp_path: Path) -> None:
         ("a.csv", AGGREGATES.replace("0.01633200", "abc"), "row 2: expected a decimal"),
         ("a.csv", AGGREGATES.replace("0.01633200", "0.0"), "row 2: expected a price above zero"),
         ("a.csv", AGGREGATES.replace("1.00000000", "0"), "row 2: expected a size above zero"),
+        ("a.csv", AGGREGATES.replace("0.01633200", "0.016332001"), "row 2: .*at most 8 places"),
         ("a.csv", AGGREGATES.replace("27783", "27780"), "row 1: expected first id <= last id"),
         ("a.csv", FUTURES.replace("26131", "x"), "row 3: expected a whole number, found 'x'"),
         ("a.csv", "1,2,3\n", "expected id,price,quantity"),
         ("a.jsonl", LINES[:-20], "row 2: expected raw aggTrades"),
         ("a.jsonl", LINES.replace('"q"', '"Q"'), "row 1: .*found one missing"),
-        ("a.jsonl", LINES.replace("0.01633200", "-1"), "row 2: .*expected a decimal"),
+        ("a.jsonl", LINES.replace("0.01633200", "-1"), "row 2: expected a price above zero"),
         ("a.json", FREQTRADE[:-9], "expected raw aggTrades"),
         ("a.parquet", "PAR1", "expected whole Parquet"),
     ],
