@@ -44,8 +44,8 @@ class Anchoring:
         newest = newest_trade(self._venue, self._rest, symbol)
         if newest.is_empty():
             return Anchored(symbol, None, BARS.to_frame(), TRADES.to_frame())
-        every_us = self._config.sampling.every
-        open_us = newest["event_time"].to_physical()[0] // every_us * every_us
+        step_us = self._config.sampling.step_us or 1
+        open_us = newest["event_time"].to_physical()[0] // step_us * step_us
         page = self.page(symbol, start_us=open_us)
         rest_of_bar = fetch_trades(
             self._venue,
@@ -74,12 +74,15 @@ class Anchoring:
 
     def _history(self, symbol: str, open_us: int) -> pl.DataFrame:
         """Return the bars before a time; none where the venue has no bars of this length."""
+        step_us = self._config.sampling.step_us
+        if step_us is None:
+            return BARS.to_frame()
         try:
             return fetch_bars(
                 self._venue,
                 self._rest,
                 symbol,
-                every_us=self._config.sampling.every,
+                every_us=step_us,
                 start_us=open_us - self._config.warm_up_us,
                 end_us=open_us,
             )

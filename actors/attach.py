@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from actors.client import find_pipeline
 from actors.demo import DEMO_CONFIG
+from actors.plugins import look_here
 from actors.session import join_cluster, leave_cluster
 from actors.supervise import Pipeline
 from pipeline.config_file import load_config
@@ -84,6 +85,7 @@ def board_source(config: str | None) -> AttachedBoard:
     path = DEMO_CONFIG if config is None else Path(config)
     logger.info("no pipeline runs: starting %s", path.name)
     # The board is this process; the coordinator serves none.
+    look_here()
     pipeline = Pipeline(load_config(path, ["board.serve=false"]), str(path))
     pipeline.start()
     started = find_pipeline()

@@ -267,7 +267,8 @@ def _board_plan(config: Config, instruments: list[Instrument]) -> BoardPlan:
     return BoardPlan(
         venue=config.venue.name,
         symbols=config.symbols,
-        every_us=config.sampling.every,
+        every_us=config.sampling.step_us or config.actors.flush,
+        by_trade=config.sampling.step_us is None,
         headline=config.features[0],
         detector=config.detector.name,
         enter={symbol: detector.enter for symbol, detector in detectors.items()},

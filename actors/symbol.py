@@ -24,9 +24,9 @@ from pipeline.venues.registry import venue_for
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pipeline.analysis import StepResult
     from pipeline.config import Config
     from pipeline.delivery import Envelope
-    from pipeline.engine import StepResult
     from pipeline.sharding import Shard
 
 logger = logging.getLogger(__name__)

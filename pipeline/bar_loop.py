@@ -1,139 +1,272 @@
-"""The compiled loops of bars: trades and clocks in, closed bars out. State is plain arrays."""
+"""The compiled loops of bars: rows and clocks in, closed bars out. State is plain arrays."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import numpy as np
-from numba import njit
+from numba import boolean, float64, from_dtype, int32, int64, void
 
 from pipeline import wide
+from pipeline.bar_records import BAR, LIMITS, OPEN_BAR, SYMBOL
+from pipeline.compiled import compiled
+from pipeline.marks import ENDED, NEVER, NONE, ONWARD
+from pipeline.signatures import given, together
 
 #: Quantities and prices are whole multiples of 1e-8, as on every venue we read.
-_SCALE = 1e8
-_RESOLUTION = 1e-8
+SCALE = 1e8
 
-NEVER = np.iinfo(np.int64).min
-ONWARD = np.iinfo(np.int64).max
-
-# Per symbol: the next step to publish, the newest event time, the newest published step with a
-# trade, the step of the newest trade, and the steps whose bars miss lost trades (both inclusive).
-NEXT, NEWEST_US, TRADED, LAST_STEP, BROKEN_FROM, BROKEN_UNTIL = range(6)
-
-_STATE = "Tuple((int64[:,::1], float64[::1], float64[:,:,::1], int64[:,:,::1], uint64[:,:,::1]))"
-_OUT = "Tuple((int32[::1], int64[::1], float64[:,::1], int64[:,::1], float64[:,::1]))"
+_BAR, _LIMITS = from_dtype(BAR), from_dtype(LIMITS)
+_OPEN_BAR, _SYMBOL = from_dtype(OPEN_BAR), from_dtype(SYMBOL)
 
 
-@njit(f"void(int64, int64, int64, float64, float64, {_STATE})", cache=True, nogil=True)
-def _merge(s: Any, step: Any, trade_id: Any, price: Any, quantity: Any, state: Any) -> None:  # noqa: ANN401 - compiled: the signature has the types
+@compiled(void(_OPEN_BAR, int64, float64, float64))
+def _merge(bar: Any, trade_id: Any, price: Any, quantity: Any) -> None:  # noqa: ANN401 - compiled: the signature has the types
     """Add one trade to its open bar."""
-    _, _, prices, ids, sums = state
-    slot = step % prices.shape[1]
-    if ids[s, slot, 0] == 0:
-        prices[s, slot, :] = price
-        ids[s, slot, 1] = trade_id
-        sums[s, slot, :] = 0
-    prices[s, slot, 1] = max(prices[s, slot, 1], price)
-    prices[s, slot, 2] = min(prices[s, slot, 2], price)
-    prices[s, slot, 3] = price
-    ids[s, slot, 0] += 1
-    ids[s, slot, 2] = trade_id
-    size = np.uint64(np.rint(quantity / _RESOLUTION))
-    high, low = wide.add(sums[s, slot, 0], sums[s, slot, 1], np.uint64(0), size)
-    sums[s, slot, 0], sums[s, slot, 1] = high, low
-    high, low = wide.multiply(np.uint64(np.rint(price / _RESOLUTION)), size)
-    high, low = wide.add(sums[s, slot, 2], sums[s, slot, 3], high, low)
-    sums[s, slot, 2], sums[s, slot, 3] = high, low
+    if bar.trades == 0:
+        bar.open = bar.high = bar.low = price
+        bar.first_id = trade_id
+        bar.volume_high = bar.volume_low = bar.notional_high = bar.notional_low = np.uint64(0)
+    bar.high = max(bar.high, price)
+    bar.low = min(bar.low, price)
+    bar.close = price
+    bar.trades += 1
+    bar.last_id = trade_id
+    size = np.uint64(np.rint(quantity * SCALE))
+    bar.volume_high, bar.volume_low = wide.add(bar.volume_high, bar.volume_low, np.uint64(0), size)
+    high, low = wide.multiply(np.uint64(np.rint(price * SCALE)), size)
+    bar.notional_high, bar.notional_low = wide.add(bar.notional_high, bar.notional_low, high, low)
 
 
-@njit("void(int64, int64, int64[:,::1])", cache=True, nogil=True)
-def _break(s: Any, step: Any, marks: Any) -> None:  # noqa: ANN401 - as above
-    """Mark the bars from the trade before a loss to the one after it, `step`, as incomplete."""
-    since = marks[s, LAST_STEP] if marks[s, LAST_STEP] != NEVER else marks[s, NEXT]
-    if marks[s, BROKEN_UNTIL] < marks[s, NEXT]:  # all of the last loss is published
-        marks[s, BROKEN_FROM] = since
-    if marks[s, BROKEN_UNTIL] == ONWARD:
-        marks[s, BROKEN_UNTIL] = step
+@compiled(int64(_SYMBOL))
+def _since(symbol: Any) -> Any:  # noqa: ANN401 - as above
+    """Return the first step in which a trade after the newest one can be."""
+    return symbol.next_step if symbol.last_step == NEVER else symbol.last_step
+
+
+@compiled(void(_SYMBOL, int64))
+def _break(symbol: Any, step: Any) -> None:  # noqa: ANN401 - as above
+    """Mark the bars between the trade before a loss and the one after it, `step`, as incomplete.
+
+    With a loss that is not all published the two are one: what lies between them is incomplete too.
+    """
+    first, last = min(_since(symbol), step), max(_since(symbol), step)
+    if symbol.broken_until >= symbol.next_step:
+        first, last = min(first, symbol.broken_from), max(last, symbol.broken_until)
+    symbol.broken_from, symbol.broken_until = first, last
+    symbol.lost_from = ONWARD
+
+
+@compiled(void(_SYMBOL, int64, _LIMITS))
+def go_on(symbol: Any, step: Any, limits: Any) -> None:  # noqa: ANN401 - as above
+    """Take `step` for the next to publish."""
+    symbol.next_step = step
+    symbol.closes_us = (step + 1) * limits.every_us + limits.lateness_us
+    symbol.from_us = symbol.until_us = NEVER
+
+
+@compiled(int64(int64, int64, int64))
+def _step_of(time: Any, near: Any, every: Any) -> Any:  # noqa: ANN401 - as above
+    """Return `time // every`, without a division where that is `near` or the step after it."""
+    ahead = time - near * every
+    if 0 <= ahead < every:
+        return near
+    if every <= ahead < 2 * every:
+        return near + 1
+    return time // every
+
+
+@compiled(int64(_SYMBOL, _OPEN_BAR, int64, _LIMITS, _BAR))
+def _publish(symbol: Any, bar: Any, until: Any, limits: Any, out: Any) -> Any:  # noqa: ANN401 - as above
+    """Publish the next step, or go on to `until` if nothing is to be told before.
+
+    Args:
+        symbol: SYMBOL, moved on.
+        bar: The OPEN_BAR of the next step; becomes free.
+        until: A step after the next, exclusive.
+        limits: LIMITS.
+        out: BAR, written but for its symbol.
+
+    Returns:
+        1 if there is a bar of the next step, else 0.
+    """
+    step = symbol.next_step
+    silent = symbol.traded_step == NEVER or step - symbol.traded_step > limits.silence_steps
+    if bar.trades > 0:
+        out.open, out.high, out.low, out.close = bar.open, bar.high, bar.low, bar.close
+        out.volume = wide.as_float(bar.volume_high, bar.volume_low) / SCALE
+        out.notional = wide.as_float(bar.notional_high, bar.notional_low) / SCALE / SCALE
+        out.trades, out.first_id, out.last_id = bar.trades, bar.first_id, bar.last_id
+        symbol.close = bar.close
+        symbol.traded_step = step
+        symbol.open_bars -= 1
+        bar.trades = 0
+    elif silent:
+        go_on(symbol, step + 1 if symbol.open_bars > 0 else until, limits)
+        return 0
     else:
-        marks[s, BROKEN_UNTIL] = max(marks[s, BROKEN_UNTIL], step)
+        holds = step - symbol.traded_step <= limits.forward_fill_steps
+        out.open = out.high = out.low = out.close = symbol.close if holds else np.nan
+        out.volume = out.notional = 0.0
+        out.trades = 0
+        out.first_id = out.last_id = NONE
+    out.open_us = step * limits.every_us
+    broken = symbol.broken_from <= step <= symbol.broken_until or symbol.lost_from <= step
+    out.complete = 0 if broken else 1
+    go_on(symbol, step + 1, limits)
+    return 1
 
 
-@njit(
-    f"int64(int64, int64, int64[::1], {_STATE}, {_OUT}, int64)",
-    cache=True,
-    nogil=True,
+#: SYMBOL and OPEN_BAR of the shard, and how many rows of each symbol were late.
+_STATE = together(_SYMBOL[::1], _OPEN_BAR[:, ::1], int64[::1])
+_TRADES = together(
+    given(int32),  # symbol_index
+    given(int64),  # event_us
+    given(int64),  # trade_id
+    given(float64),  # price
+    given(float64),  # quantity
+    given(boolean),  # after_loss
 )
-def _close_until(s: Any, until: Any, limits: Any, state: Any, out: Any, written: Any) -> Any:  # noqa: ANN401 - as above
-    """Publish the bars of steps before `until`; return how many are written in all."""
-    marks, close, prices, ids, sums = state
-    index, step_out, prices_out, ids_out, amounts_out = out
-    slots = prices.shape[1]
-    start = marks[s, NEXT]
-    step = start
-    while step < until:
-        slot = step % slots
-        traded = ids[s, slot, 0] > 0
-        quiet = step - marks[s, TRADED] if marks[s, TRADED] != NEVER else limits[3] + 1
-        if traded:
-            prices_out[written] = prices[s, slot]
-            ids_out[written, :3] = ids[s, slot]
-            amounts_out[written, 0] = wide.as_float(sums[s, slot, 0], sums[s, slot, 1]) / _SCALE
-            notional = wide.as_float(sums[s, slot, 2], sums[s, slot, 3])
-            amounts_out[written, 1] = notional / _SCALE / _SCALE
-            close[s] = prices[s, slot, 3]
-            ids[s, slot, 0] = 0
-            marks[s, TRADED] = step
-        elif quiet <= limits[3]:
-            prices_out[written] = close[s] if quiet <= limits[2] else np.nan
-            ids_out[written, :3] = 0
-            amounts_out[written] = 0.0
-        elif step < start + slots:
-            step += 1
-            continue
-        else:
-            step = until
-            break
-        index[written] = s
-        step_out[written] = step
-        broken = marks[s, BROKEN_FROM] <= step <= marks[s, BROKEN_UNTIL]
-        ids_out[written, 3] = 0 if broken else 1
-        written += 1
-        step += 1
-    marks[s, NEXT] = max(start, step)
+
+
+@compiled(int64(_TRADES, _LIMITS, _STATE, _BAR[::1], int64, int64[::1]))
+def take_trades(
+    trades: Any,  # noqa: ANN401 - as above
+    limits: Any,  # noqa: ANN401
+    state: Any,  # noqa: ANN401
+    out: Any,  # noqa: ANN401
+    written: Any,  # noqa: ANN401
+    cursor: Any,  # noqa: ANN401
+) -> Any:  # noqa: ANN401
+    """Apply trades in the order they come in; return how many bars are written in all.
+
+    It stops where the room ends; `cursor` has the row to go on with.
+    """
+    symbol_index, event_us, trade_id, price, quantity, after_loss = trades
+    symbols, open_bars, late = state
+    every_us, last_slot = limits.every_us, open_bars.shape[1] - 1
+    for row in range(cursor[0], len(symbol_index)):
+        s = symbol_index[row]
+        symbol = symbols[s]
+        time = event_us[row]
+        if after_loss[row] or not symbol.from_us <= time < symbol.until_us:
+            if symbol.next_step == NEVER:
+                go_on(symbol, time // every_us, limits)
+            step = _step_of(time, symbol.next_step, every_us)
+            if after_loss[row]:
+                _break(symbol, step)
+            if time >= symbol.closes_us:
+                until = _step_of(time - limits.lateness_us, symbol.next_step, every_us)
+                while symbol.next_step < until:
+                    if written == len(out):
+                        cursor[0] = row
+                        return written
+                    bar = open_bars[s, symbol.next_step & last_slot]
+                    out[written].symbol_index = s
+                    written += _publish(symbol, bar, until, limits, out[written])
+            if step < symbol.next_step:
+                late[s] += 1
+                continue
+            symbol.last_step = step
+            symbol.from_us = step * every_us
+            symbol.until_us = min(symbol.from_us + every_us, symbol.closes_us)
+            symbol.slot = step & last_slot
+            if open_bars[s, symbol.slot].trades == 0:
+                symbol.open_bars += 1
+        _merge(open_bars[s, symbol.slot], trade_id[row], price[row], quantity[row])
+    cursor[0] = len(symbol_index)
     return written
 
 
-@njit(
-    "int64(Tuple((int32[::1], int64[::1], int64[::1], float64[::1], float64[::1], boolean[::1])),"
-    f" int64[::1], int64[::1], {_STATE}, {_OUT}, int64[::1])",
-    cache=True,
-    nogil=True,
+@compiled(
+    int64(together(given(int64), given(boolean)), _LIMITS, _STATE, _BAR[::1], int64, int64[::1])
 )
-def build(trades: Any, clock_us: Any, limits: Any, state: Any, out: Any, late: Any) -> Any:  # noqa: ANN401 - as above
-    """Apply every trade, then every clock; return how many bars were written."""
-    symbol_index, event_us, trade_id, price, quantity, after_loss = trades
-    marks = state[0]
-    every, lateness = limits[0], limits[1]
-    written = 0
-    for row in range(len(symbol_index)):
+def take_clocks(
+    clocks: Any,  # noqa: ANN401 - as above
+    limits: Any,  # noqa: ANN401
+    state: Any,  # noqa: ANN401
+    out: Any,  # noqa: ANN401
+    written: Any,  # noqa: ANN401
+    cursor: Any,  # noqa: ANN401
+) -> Any:  # noqa: ANN401
+    """Close what the clock of each symbol has passed; return how many bars are written in all.
+
+    It stops where the room ends; `cursor` has the symbol to go on with.
+    """
+    clock_us, lost = clocks
+    symbols, open_bars, _ = state
+    last_slot = open_bars.shape[1] - 1
+    for s in range(cursor[0], len(symbols)):
+        symbol = symbols[s]
+        until = symbol.next_step
+        if lost[s] and symbol.lost_from == ONWARD:
+            symbol.lost_from = _since(symbol)
+        if clock_us[s] == ENDED:
+            for step in range(symbol.next_step, symbol.next_step + last_slot + 1):
+                if open_bars[s, step & last_slot].trades > 0:
+                    until = step + 1
+        elif clock_us[s] >= symbol.closes_us:
+            until = (clock_us[s] - limits.lateness_us) // limits.every_us
+        while symbol.next_step < until:
+            if written == len(out):
+                cursor[0] = s
+                return written
+            bar = open_bars[s, symbol.next_step & last_slot]
+            out[written].symbol_index = s
+            written += _publish(symbol, bar, until, limits, out[written])
+    cursor[0] = len(symbols)
+    return written
+
+
+_BARS = together(
+    given(int32),  # symbol_index
+    given(int64),  # open_us
+    together(*[given(float64)] * 6),  # open high low close volume notional
+    together(*[given(int64)] * 3),  # trades first_id last_id
+    given(boolean),  # complete
+)
+
+
+@compiled(int64(_BARS, _LIMITS, _STATE, _BAR[::1], int64, int64[::1]))
+def take_bars(
+    bars: Any,  # noqa: ANN401 - as above
+    limits: Any,  # noqa: ANN401
+    state: Any,  # noqa: ANN401
+    out: Any,  # noqa: ANN401
+    written: Any,  # noqa: ANN401
+    cursor: Any,  # noqa: ANN401
+) -> Any:  # noqa: ANN401
+    """Publish bars that others made and the steps between; return how many are written in all.
+
+    It stops where the room ends; `cursor` has the row to go on with.
+    """
+    symbol_index, open_us, (opens, highs, lows, closes, volumes, notionals), ids, complete = bars
+    symbols, open_bars, late = state
+    for row in range(cursor[0], len(symbol_index)):
         s = symbol_index[row]
-        step = event_us[row] // every
-        if marks[s, NEXT] == NEVER:
-            marks[s, NEXT] = step
-        if after_loss[row]:
-            _break(s, step, marks)
-        if event_us[row] > marks[s, NEWEST_US]:
-            marks[s, NEWEST_US] = event_us[row]
-            until = (event_us[row] - lateness) // every
-            written = _close_until(s, until, limits, state, out, written)
-        if step < marks[s, NEXT]:
+        symbol = symbols[s]
+        step = open_us[row] // limits.every_us
+        if symbol.next_step == NEVER:
+            go_on(symbol, step, limits)
+        if step < symbol.next_step:
             late[s] += 1
-        else:
-            _merge(s, step, trade_id[row], price[row], quantity[row], state)
-            marks[s, LAST_STEP] = step
-    for s in range(len(marks)):
-        if clock_us[s] > marks[s, NEWEST_US] and marks[s, NEXT] != NEVER:
-            marks[s, NEWEST_US] = clock_us[s]
-            until = (clock_us[s] - lateness) // every
-            written = _close_until(s, until, limits, state, out, written)
+        while symbol.next_step <= step:
+            if written == len(out):
+                cursor[0] = row
+                return written
+            here = symbol.next_step == step
+            traded = here and volumes[row] > 0.0
+            if traded:
+                symbol.traded_step, symbol.close = step, closes[row]
+            bar = out[written]
+            bar.symbol_index = s
+            # Nothing is open of a symbol that is fed with bars: any of its slots is free.
+            written += _publish(symbol, open_bars[s, 0], step + 1 if here else step, limits, bar)
+            if traded:
+                bar.open, bar.high, bar.low = opens[row], highs[row], lows[row]
+                bar.volume, bar.notional = volumes[row], notionals[row]
+                bar.trades, bar.first_id, bar.last_id = ids[0][row], ids[1][row], ids[2][row]
+            if here and not complete[row]:
+                bar.complete = 0
+    cursor[0] = len(symbol_index)
     return written

@@ -1,74 +1,41 @@
-"""Trades -> one bar a symbol and grid step, exactly.
+"""Rows -> one bar a symbol and grid step, exactly: from trades, or from the bars of a venue.
 
-Prices stay as they came; quantities and notionals are summed as integers in 1e-8 and 1e-16 units,
-so that a bar does not depend on how its trades were cut into batches and equals the venue's own.
+Prices stay as they came; quantities and notionals of trades are summed as integers in 1e-8 and
+1e-16 units, so that a bar does not depend on how its trades were cut into batches and equals the
+venue's own.
 
 A bar [open_time, open_time + every) closes when the symbol's clock has passed its end by the
 allowed lateness. The clock is the newest event time of the symbol, or what the caller says it is at
 least. A trade of a closed bar is late: it is counted and changes nothing.
+
+A symbol is fed with trades or with bars. (Bars may come before its first trade: a history. No bar
+can then be ahead of an open one.)
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
-from pipeline.bar_loop import (
-    BROKEN_FROM,
-    BROKEN_UNTIL,
-    LAST_STEP,
-    NEVER,
-    NEWEST_US,
-    NEXT,
-    ONWARD,
-    TRADED,
-    build,
-)
-from pipeline.schema import BARS
+from pipeline.bar_loop import go_on, take_bars, take_clocks, take_trades
+from pipeline.bar_records import BAR, LIMITS, OPEN_BAR, SYMBOL
+from pipeline.closed_bars import closed_bars
+from pipeline.marks import NEVER, NONE, ONWARD
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     from numpy.typing import NDArray
 
-#: What the builder needs of a trade. `after_loss`: ids between it and the one before are lost.
-TRADE_ROW = np.dtype(
-    [
-        ("trade_id", np.int64),
-        ("event_us", np.int64),
-        ("receive_us", np.int64),
-        ("price", np.float64),
-        ("quantity", np.float64),
-        ("buyer_is_maker", np.bool_),
-        ("symbol_index", np.int32),
-        ("live", np.bool_),
-        ("after_loss", np.bool_),
-    ]
-)
+    from pipeline.closed_bars import ClosedBars
+    from pipeline.trade_columns import TradeColumns
 
-
-@dataclass(frozen=True, slots=True)
-class ClosedBars:
-    """Bars that closed, in time order for each symbol.
-
-    Attributes:
-        frame: BARS rows.
-        symbol_index: Row by row, the position of the symbol.
-        open_us: Row by row, the open time.
-        close: Row by row, the close; NaN for none.
-        complete: Row by row, whether every trade of the step is in it.
-        late: How many of the given trades were late, per symbol.
-    """
-
-    frame: pl.DataFrame
-    symbol_index: NDArray[np.int32]
-    open_us: NDArray[np.int64]
-    close: NDArray[np.float64]
-    complete: NDArray[np.bool_]
-    late: NDArray[np.int64]
+_MARKS = ["next_step", "traded_step", "last_step", "broken_from", "broken_until", "lost_from"]
+_PRICES = ["open", "high", "low", "close"]
+_IDS = ["trades", "first_id", "last_id"]
+_SUMS = ["volume_high", "volume_low", "notional_high", "notional_low"]
 
 
 class BarBuilder:
@@ -91,112 +58,144 @@ class BarBuilder:
         forward_fill_us: int,
         silence_us: int,
     ) -> None:
-        self._symbols = np.array(symbols, dtype=object)
+        self._names = pl.Series(symbols, dtype=pl.String)
         self._every_us = every_us
-        self._lateness_us = lateness_us
-        count = len(symbols)
-        slots = lateness_us // every_us + 2
-        self._limits = np.array(
-            [every_us, lateness_us, forward_fill_us // every_us, silence_us // every_us]
-        )
-        self._marks = np.full((count, 6), NEVER, dtype=np.int64)  # columns: NEXT..BROKEN_UNTIL
-        self._close = np.full(count, np.nan)
-        self._prices = np.zeros((count, slots, 4))  # open high low close
-        self._ids = np.zeros((count, slots, 3), dtype=np.int64)  # trades, first, last
-        self._sums = np.zeros((count, slots, 4), dtype=np.uint64)  # volume, notional: two limbs
+        steps = forward_fill_us // every_us, silence_us // every_us
+        self._limits = np.array([(every_us, lateness_us, *steps)], dtype=LIMITS)[0]
+        self._symbols = np.empty(len(symbols), dtype=SYMBOL)
+        # As many slots as bars can be open, and a power of two, so that no division finds one.
+        slots = 1 << (lateness_us // every_us + 1).bit_length()
+        self._open = np.zeros((len(symbols), slots), dtype=OPEN_BAR)
+        for index in range(len(symbols)):
+            self._begin(index)
 
-    def anchor(self, index: int, open_us: int, close: float, traded_us: int) -> None:
-        """Continue a symbol at a grid step from the close before it.
+    def anchor(self, index: int, open_us: int) -> None:
+        """Take it that the first bar of a symbol that had none opens at `open_us`."""
+        go_on(self._symbols[index], open_us // self._every_us, self._limits)
 
-        Args:
-            index: Position of the symbol.
-            open_us: Open time of the first bar to build.
-            close: The close before it, NaN for none.
-            traded_us: Open time of the bar of the last trade; ignored where there is no close.
-        """
-        self._close[index] = close
-        self._marks[index, NEXT] = open_us // self._every_us
-        if not np.isnan(close):
-            self._marks[index, TRADED] = traded_us // self._every_us
-
-    def lose(self, index: int) -> None:
-        """Take it that what follows a symbol's last trade is lost, up to its next one."""
-        marks = self._marks[index]
-        if marks[BROKEN_UNTIL] < marks[NEXT]:
-            marks[BROKEN_FROM] = marks[LAST_STEP] if marks[LAST_STEP] != NEVER else marks[NEXT]
-        marks[BROKEN_UNTIL] = ONWARD
-
-    def push(self, trades: NDArray[np.void], clock_us: NDArray[np.int64]) -> ClosedBars:
+    def push(
+        self, trades: TradeColumns, clock_us: NDArray[np.int64], lost: NDArray[np.bool_]
+    ) -> ClosedBars:
         """Add trades, then close what the clocks have passed.
 
         Args:
-            trades: TRADE_ROW rows, in id order for each symbol.
-            clock_us: Per symbol, the least its clock now shows.
+            trades: In id order for each symbol.
+            clock_us: Per symbol, the least its clock now shows; ENDED closes what is open up to
+                the bar of its newest trade, inclusive.
+            lost: Per symbol, whether what follows its newest trade is lost, up to its next one.
         """
-        rows = self._most_closing(trades, clock_us)
-        index = np.empty(rows, dtype=np.int32)
-        step = np.empty(rows, dtype=np.int64)
-        prices = np.empty((rows, 4))
-        ids = np.empty((rows, 4), dtype=np.int64)
-        amounts = np.empty((rows, 2))
+        rows = (
+            trades.symbol_index,
+            trades.event_us,
+            trades.trade_id,
+            trades.price,
+            trades.quantity,
+            trades.after_loss,
+        )
         late = np.zeros(len(self._symbols), dtype=np.int64)
-        columns = ("symbol_index", "event_us", "trade_id", "price", "quantity", "after_loss")
-        written = build(
-            tuple(np.ascontiguousarray(trades[name]) for name in columns),
-            clock_us,
-            self._limits,
-            (self._marks, self._close, self._prices, self._ids, self._sums),
-            (index, step, prices, ids, amounts),
-            late,
+        out, written = np.empty(len(trades) // 4 + 2 * len(self._symbols), dtype=BAR), 0
+        out, written = self._write(take_trades, rows, len(trades), late, (out, written))
+        clocks = clock_us, lost
+        out, written = self._write(take_clocks, clocks, len(clock_us), late, (out, written))
+        return closed_bars(out[:written], self._names, late)
+
+    def extend(self, bars: pl.DataFrame, symbol_type: pl.Enum) -> ClosedBars:
+        """Add BARS, in time order for each symbol; a step that is missing had no trades.
+
+        A bar traded if it has a volume. One without is published as a step without trades, whatever
+        prices it has. One that is not after the newest published is late.
+
+        Args:
+            bars: BARS; `notional`, `trades` and ids may be null, and stay null.
+            symbol_type: The symbols of the shard.
+        """
+        rows = (
+            bars["symbol"].cast(symbol_type).to_physical().to_numpy().astype(np.int32),
+            bars["open_time"].to_physical().to_numpy(),
+            tuple(bars[name].to_numpy() for name in (*_PRICES, "volume", "notional")),
+            tuple(bars[name].fill_null(NONE).to_numpy() for name in _IDS),
+            bars["complete"].to_numpy(),
         )
-        index, step, prices, ids = index[:written], step[:written], prices[:written], ids[:written]
-        open_us = step * self._every_us
-        frame = self._frame(index, open_us, prices, ids, amounts[:written])
-        close = np.ascontiguousarray(prices[:, 3])
-        return ClosedBars(frame, index, open_us, close, ids[:, 3] == 1, late)
+        late = np.zeros(len(self._symbols), dtype=np.int64)
+        out = np.empty(2 * bars.height + 1, dtype=BAR)
+        out, written = self._write(take_bars, rows, bars.height, late, (out, 0))
+        return closed_bars(out[:written], self._names, late)
 
-    def _most_closing(self, trades: NDArray[np.void], clock_us: NDArray[np.int64]) -> int:
-        """Return an upper bound of the bars that a push will close."""
-        newest = np.maximum(self._marks[:, NEWEST_US], clock_us)
-        np.maximum.at(newest, trades["symbol_index"], trades["event_us"])
-        start = self._marks[:, NEXT].copy()
-        for at in np.flatnonzero(start == NEVER):
-            mine = trades["event_us"][trades["symbol_index"] == at]
-            start[at] = mine[0] // self._every_us if len(mine) else NEVER
-        waiting = (start == NEVER) | (newest == NEVER)
-        until = (np.where(waiting, 0, newest) - self._lateness_us) // self._every_us
-        span = np.maximum(until - np.where(waiting, until, start), 0)
-        # A silence publishes no more than its limit, before each trade and at the end.
-        slots = self._prices.shape[1]
-        silences = (len(trades) + 1) * (int(self._limits[3]) + slots)
-        return int(np.minimum(span, silences).sum())
+    def relist(self, index: int) -> ClosedBars:
+        """Break the series of a symbol of which nothing is open, by one bar without a price.
 
-    def _frame(
+        It is that of the next step: a trade in it will be late. Nothing more is published before
+        the next trade.
+        """
+        symbol = self._symbols[index]
+        bars = np.zeros(0 if symbol["next_step"] == NEVER else 1, dtype=BAR)
+        for bar in bars:
+            step = int(symbol["next_step"])
+            bar["symbol_index"], bar["open_us"] = index, step * self._every_us
+            bar["open"] = bar["high"] = bar["low"] = bar["close"] = np.nan
+            bar["first_id"] = bar["last_id"] = NONE
+            broken = symbol["broken_from"] <= step <= symbol["broken_until"]
+            bar["complete"] = not (broken or symbol["lost_from"] <= step)
+            self._begin(index)
+            go_on(symbol, step + 1, self._limits)
+        return closed_bars(bars, self._names, np.zeros(len(self._symbols), dtype=np.int64))
+
+    def snapshot(self, index: int) -> dict[str, NDArray[np.generic]]:
+        """Return what is known of a symbol as arrays."""
+        symbol = self._symbols[index]
+        slots = self._open.shape[1]
+        steps = [] if symbol["next_step"] == NEVER else symbol["next_step"] + np.arange(slots)
+        steps = np.array([s for s in steps if self._open[index, s % slots]["trades"]], np.int64)
+        bars = self._open[index, steps % slots]
+        return {
+            "marks": np.array([symbol[name] for name in _MARKS]),
+            "close": np.array([symbol["close"]]),
+            "open_step": steps,
+            **{f"open_{name}": bars[name].copy() for name in (*_PRICES, *_IDS, *_SUMS)},
+        }
+
+    def restore(self, index: int, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        """Continue a symbol from what `snapshot` returned."""
+        self._begin(index)
+        symbol = self._symbols[index]
+        for name, mark in zip(_MARKS, arrays["marks"], strict=True):
+            symbol[name] = mark
+        symbol["close"] = arrays["close"][0]
+        if symbol["next_step"] != NEVER:
+            go_on(symbol, symbol["next_step"], self._limits)
+        slots = self._open.shape[1]
+        for at, step in enumerate(arrays["open_step"].tolist()):
+            bar = self._open[index, step % slots]
+            for name in (*_PRICES, *_IDS, *_SUMS):
+                bar[name] = arrays[f"open_{name}"][at]
+        symbol["open_bars"] = len(arrays["open_step"])
+
+    def _write(
         self,
-        index: NDArray[np.int32],
-        open_us: NDArray[np.int64],
-        prices: NDArray[np.float64],
-        ids: NDArray[np.int64],
-        amounts: NDArray[np.float64],
-    ) -> pl.DataFrame:
-        traded = pl.Series(ids[:, 0] > 0)
-        frame = pl.DataFrame(
-            {
-                "symbol": pl.Series(self._symbols[index], dtype=pl.String, strict=True),
-                "open_time": open_us,
-                **{name: prices[:, at] for at, name in enumerate(("open", "high", "low", "close"))},
-                "volume": amounts[:, 0],
-                "notional": amounts[:, 1],
-                "trades": ids[:, 0],
-                "first_id": ids[:, 1],
-                "last_id": ids[:, 2],
-                "complete": ids[:, 3] == 1,
-                "revision": np.zeros(len(index), dtype=np.int32),
-            }
-        )
-        return frame.with_columns(
-            pl.col("open_time").cast(BARS["open_time"]),
-            pl.col("open", "high", "low", "close").fill_nan(None),
-            pl.when(traded).then(pl.col("first_id")).alias("first_id"),
-            pl.when(traded).then(pl.col("last_id")).alias("last_id"),
-        )
+        loop: Callable[..., int],
+        rows: tuple[object, ...],
+        count: int,
+        late: NDArray[np.int64],
+        bars: tuple[NDArray[np.void], int],
+    ) -> tuple[NDArray[np.void], int]:
+        """Let a compiled loop go through `count` rows; return more bars, with room made for them.
+
+        Bars are an array, and how much of it is written.
+        """
+        out, written = bars
+        state = self._symbols, self._open, late
+        cursor = np.zeros(1, dtype=np.int64)
+        while True:
+            written = loop(rows, self._limits, state, out, written, cursor)
+            if cursor[0] == count:
+                return out, written
+            out = np.concatenate([out, np.empty_like(out)])
+
+    def _begin(self, index: int) -> None:
+        """Know nothing of a symbol."""
+        self._open[index]["trades"] = 0
+        symbol = self._symbols[index]
+        for name in SYMBOL.names or ():
+            symbol[name] = NEVER
+        symbol["close"], symbol["open_bars"] = np.nan, 0
+        symbol["lost_from"] = symbol["closes_us"] = ONWARD

@@ -32,7 +32,8 @@ class BoardPlan:
 
     venue: str
     symbols: tuple[str, ...]  # in the order of the configuration
-    every_us: int
+    every_us: int  # between samples
+    by_trade: bool  # a bar is a trade; the last one of each `every_us` makes a sample
     headline: str  # name of the feature in SAMPLES.volatility
     detector: str
     enter: Mapping[str, float]  # symbol -> score at which an episode starts

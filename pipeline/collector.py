@@ -55,7 +55,7 @@ class Collector:
         reach_us = plan.history_us
         self._bars = History(BARS, reach_us=reach_us, max_rows=MAX_HISTORY_ROWS)
         self._samples = History(SAMPLES, reach_us=reach_us, max_rows=MAX_HISTORY_ROWS)
-        self._newest_us: dict[str, int] = {}  # open time of the newest bar, by symbol
+        self._newest: dict[str, int] = {}  # by symbol: the newest bar's open time or trade id
         self._alerts: dict[str, _Logged] = {}
         self._health: dict[str, dict[str, Any]] = {}
         self._connected: dict[str, bool] = {}
@@ -143,18 +143,15 @@ class Collector:
 
     def _is_new(self, bars: pl.DataFrame) -> pl.Series:
         """Say which bars are new: an actor that starts again tells its past again."""
-        open_us = bars["open_time"].to_physical()
-        known_us = bars["symbol"].replace_strict(
-            self._newest_us, default=None, return_dtype=pl.Int64
-        )
-        new = (open_us > known_us).fill_null(value=True)
-        newest = bars.select("symbol", open_us).group_by("symbol").max()
-        for symbol, newest_us in newest.iter_rows():
-            self._newest_us[symbol] = max(newest_us, self._newest_us.get(symbol, newest_us))
+        place = bars["last_id" if self._plan.by_trade else "open_time"].to_physical()
+        known = bars["symbol"].replace_strict(self._newest, default=None, return_dtype=pl.Int64)
+        new = (place > known).fill_null(value=True)
+        for symbol, newest in bars.select("symbol", place).group_by("symbol").max().iter_rows():
+            self._newest[symbol] = max(newest, self._newest.get(symbol, newest))
         return new
 
     def _as_samples(self, bars: pl.DataFrame, features: pl.DataFrame) -> pl.DataFrame:
-        return features.select(
+        samples = features.select(
             "symbol",
             "open_time",
             bars["close"],
@@ -162,6 +159,12 @@ class Collector:
             "score",
             "direction",
             bars["complete"],
+        )
+        if not self._plan.by_trade:
+            return samples
+        step = pl.col("open_time").dt.truncate(f"{self._plan.every_us}us")
+        return samples.with_columns(step).unique(
+            ["symbol", "open_time"], keep="last", maintain_order=True
         )
 
     def _trades_per_s(self, now_us: int) -> float:

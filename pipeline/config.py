@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -17,11 +17,14 @@ from pydantic import (
 )
 
 from pipeline.durations import format_duration, parse_duration
-from pipeline.features import feature_named
+from pipeline.feature_table import FeatureTable, load_plugins
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
-def _between(low: str, high: str) -> BeforeValidator:
-    """Read a duration of `low` to `high`, both allowed, as whole microseconds."""
+def _reader(low: str, high: str) -> Callable[[object], int]:
+    """Return what reads a duration of `low` to `high`, both allowed, as whole microseconds."""
 
     def read(value: object) -> int:
         if not isinstance(value, str):
@@ -31,7 +34,11 @@ def _between(low: str, high: str) -> BeforeValidator:
             raise ValueError(f"expected {low} to {high}, found {value}")
         return duration_us
 
-    return BeforeValidator(read)
+    return read
+
+
+def _between(low: str, high: str) -> BeforeValidator:
+    return BeforeValidator(_reader(low, high))
 
 
 def _as_tuple(value: object) -> object:
@@ -40,6 +47,14 @@ def _as_tuple(value: object) -> object:
 
 #: Durations are microseconds inside, and written as people write them.
 _WRITTEN = PlainSerializer(format_duration)
+
+
+def _trade_or_step(value: object) -> object:
+    return value if value == "trade" else _reader("100ms", "1h")(value)
+
+
+_TRADE_OR_STEP = BeforeValidator(_trade_or_step)
+_STEP_WRITTEN = PlainSerializer(lambda every: every if every == "trade" else format_duration(every))
 
 #: YAML has lists; what never changes is a tuple.
 _LISTED = BeforeValidator(_as_tuple)
@@ -102,17 +117,22 @@ class ExchangeConfig(_Section):
 
 
 class SamplingConfig(_Section):
-    """The uniform grid that statistics see.
+    """The samples that statistics see.
 
     Attributes:
-        every: The grid step.
+        every: The grid step, or `trade`: every trade is a sample, at its own time.
         lateness: How long after its end a bar waits for trades that are still under way.
         forward_fill: How long a price stays valid without a trade.
     """
 
-    every: Annotated[int, _between("100ms", "1h"), _WRITTEN] = parse_duration("1s")
+    every: Annotated[Literal["trade"] | int, _TRADE_OR_STEP, _STEP_WRITTEN] = parse_duration("1s")
     lateness: Annotated[int, _between("0s", "1m"), _WRITTEN] = parse_duration("250ms")
     forward_fill: Annotated[int, _between("0s", "1d"), _WRITTEN] = parse_duration("10s")
+
+    @property
+    def step_us(self) -> int | None:
+        """The grid step, null where every trade is a sample."""
+        return None if self.every == "trade" else self.every
 
 
 class SeverityConfig(_Section):
@@ -221,6 +241,7 @@ class Config(_Section):
     exchange: ExchangeConfig = ExchangeConfig()
     symbols: Annotated[tuple[Symbol, ...], _LISTED, Field(min_length=1, max_length=5000)]
     sampling: SamplingConfig = SamplingConfig()
+    plugins: Annotated[tuple[str, ...], _LISTED, Field(max_length=100)] = ()
     features: Annotated[
         tuple[str, ...], _LISTED, Field(min_length=1, max_length=64, validate_default=True)
     ] = (
@@ -234,7 +255,7 @@ class Config(_Section):
     actors: ActorsConfig = ActorsConfig()
     board: BoardConfig = BoardConfig()
 
-    @field_validator("symbols", "features")
+    @field_validator("symbols", "features", "plugins")
     @classmethod
     def _no_name_twice(cls, names: tuple[str, ...]) -> tuple[str, ...]:
         repeated = sorted({name for name in names if names.count(name) > 1})
@@ -242,22 +263,26 @@ class Config(_Section):
             raise ValueError(f"expected each name once, found {', '.join(repeated)} again")
         return names
 
+    @field_validator("plugins")
+    @classmethod
+    def _plugins_load(cls, plugins: tuple[str, ...]) -> tuple[str, ...]:
+        load_plugins(plugins)
+        return plugins
+
     @field_validator("features")
     @classmethod
     def _features_exist(cls, names: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
-        sampling = info.data.get("sampling")
-        problems = []
-        for name in names:
-            try:
-                window_us = feature_named(name).window_us
-            except ValueError as problem:
-                problems.append(str(problem))
-                continue
-            if sampling is not None and window_us % sampling.every:
-                every = format_duration(sampling.every)
-                problems.append(f"expected a window that is a multiple of {every}, found {name!r}")
-        if problems:
-            raise ValueError("; ".join(problems))
+        if "sampling" in info.data and "plugins" in info.data:
+            step_us = info.data["sampling"].step_us
+            problems = []
+            for name in names:
+                try:
+                    FeatureTable([name], info.data["plugins"], every_us=step_us)
+                except ValueError as problem:
+                    text = str(problem)
+                    problems.append(text if repr(name) in text else f"{name!r}: {text}")
+            if problems:
+                raise ValueError("; ".join(problems))
         return names
 
     @field_validator("overrides")
@@ -275,11 +300,15 @@ class Config(_Section):
         override = self.overrides.get(symbol)
         return self.detector if override is None else override.detector
 
+    def feature_table(self) -> FeatureTable:
+        """Return the features, resolved."""
+        return FeatureTable(self.features, self.plugins, every_us=self.sampling.step_us)
+
     @property
     def warm_up_us(self) -> int:
-        """How much history fills every window of every symbol."""
+        """How much history fills every window of every symbol; where there is a grid."""
+        step_us = self.sampling.step_us or 0
         detectors = [self.detector, *(override.detector for override in self.overrides.values())]
-        windows_us = [feature_named(name).window_us for name in self.features]
         # Two samples more: a return needs a price before it, and the tested one is excluded.
         samples = max(detector.window for detector in detectors) + 2
-        return max(*windows_us, samples * self.sampling.every) + self.sampling.every
+        return max(self.feature_table().reach_us, samples * step_us) + step_us

@@ -2,86 +2,153 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
+from numba import boolean, int32, int64, void
 
+from pipeline.compiled import compiled
 from pipeline.durations import MILLISECOND, SECOND
-from pipeline.schema import HEALTH
+from pipeline.marks import NEVER
+from pipeline.schema import HEALTH, TIME
+from pipeline.signatures import given
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    import numpy as np
+    from numpy.typing import NDArray
 
-    from pipeline.ledger import TradeLedger
+    from pipeline.closed_bars import ClosedBars
+    from pipeline.ledger import Ledger
+    from pipeline.trade_columns import TradeColumns
 
 
-@dataclass(slots=True)
-class Tally:
-    """What one symbol has had, beside its trade ids."""
+class Tallies:
+    """What each symbol has had, beside its trade ids.
 
-    rejected: int = 0
-    late: int = 0
-    bars: int = 0
-    incomplete_bars: int = 0
-    last_price: float | None = None
-    last_trade_us: int | None = None
-    lag_ms: float | None = None
+    Attributes:
+        rejected: Per symbol, messages that were not market data.
+        late: Rows that came after their bar.
+        bars: Bars that closed.
+        incomplete_bars: Those of them that miss lost trades.
+        last_trade_us: Event time of the newest applied trade; NEVER before the first.
+        lag_us: Event to receive of the newest live one, on corrected clocks; NEVER before it.
+        last_price: Of the newest trade or traded bar; NaN before the first.
+    """
 
-    def trade(self, newest: np.void, skew_us: int) -> None:
-        """Take the newest applied trade, a TRADE_ROW.
+    def __init__(self, symbols: int) -> None:
+        self._numbers = np.zeros((6, symbols), dtype=np.int64)
+        self.rejected, self.late, self.bars, self.incomplete_bars = self._numbers[:4]
+        self.last_trade_us, self.lag_us = self._numbers[4:]
+        self.last_trade_us[:] = NEVER
+        self.lag_us[:] = NEVER
+        self.last_price = np.full(symbols, np.nan)
+
+    def trade(self, trades: TradeColumns, skew_us: int) -> None:
+        """Take applied trades.
 
         Args:
-            newest: The trade.
-            skew_us: The venue's clock less the one that stamped its `receive_us`.
+            trades: In id order for each symbol.
+            skew_us: The venue's clock less the one that stamped `receive_us`.
         """
-        self.last_price = float(newest["price"])
-        self.last_trade_us = int(newest["event_us"])
-        if newest["live"]:
-            lag_us = int(newest["receive_us"] - newest["event_us"]) + skew_us
-            self.lag_ms = lag_us / MILLISECOND
+        newest = np.full((2, len(self.bars)), -1)
+        _newest_rows(trades.symbol_index, trades.live, newest)
+        traded, row = newest[0] >= 0, newest[0]
+        self.last_price[traded] = trades.price[row[traded]]
+        self.last_trade_us[traded] = trades.event_us[row[traded]]
+        live, row = newest[1] >= 0, newest[1]
+        lag_us = trades.receive_us[row[live]] - trades.event_us[row[live]]
+        self.lag_us[live] = lag_us + skew_us
+
+    def close(self, closed: ClosedBars) -> None:
+        """Take bars that closed."""
+        symbols = len(self.bars)
+        self.late += closed.late
+        self.bars += np.bincount(closed.symbol_index, minlength=symbols)
+        incomplete = closed.symbol_index[~closed.complete]
+        self.incomplete_bars += np.bincount(incomplete, minlength=symbols)
+
+    def price(self, closed: ClosedBars) -> None:
+        """Take the newest price from bars that were not made of trades."""
+        traded = closed.trades != 0
+        # Where a symbol has many rows the last one stays.
+        self.last_price[closed.symbol_index[traded]] = closed.prices[3, traded]
+
+    def snapshot(self, index: int) -> dict[str, NDArray[np.generic]]:
+        """Return what is known of a symbol as arrays."""
+        return {
+            "numbers": self._numbers[:, index].copy(),
+            "last_price": self.last_price[index : index + 1].copy(),
+        }
+
+    def restore(self, index: int, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        """Continue a symbol from what `snapshot` returned."""
+        self._numbers[:, index] = arrays["numbers"]
+        self.last_price[index : index + 1] = arrays["last_price"]
 
 
-def health_row(
-    symbol: str,
-    ledger: TradeLedger,
-    tally: Tally,
+def health_frame(
+    symbols: Sequence[str],
+    ledger: Ledger,
+    tallies: Tallies,
     *,
     venue_us: int | None,
     reconnects: int,
-    alerts: int,
-    sha256: str | None,
-) -> dict[str, Any]:
-    """Return one row of HEALTH, its time in microseconds."""
-    known = venue_us is not None and tally.last_trade_us is not None
-    age_us = max(0, venue_us - tally.last_trade_us) if known else None  # type: ignore[operator]  # both are known
-    return {
-        "symbol": symbol,
-        "first_id": ledger.first_id,
-        "last_id": ledger.last_id,
-        "last_price": tally.last_price,
-        "last_trade_time": tally.last_trade_us,
-        "last_trade_age_s": None if age_us is None else age_us / SECOND,
-        "live": ledger.live,
-        "backfilled": ledger.backfilled,
-        "pending": ledger.pending,
-        "lost": ledger.lost,
-        "duplicates": ledger.duplicates,
-        "late": tally.late,
-        "rejected": tally.rejected + ledger.implausible,
-        "coverage_frac": ledger.coverage_frac,
-        "reconnects": reconnects,
-        "lag_ms": tally.lag_ms,
-        "bars": tally.bars,
-        "incomplete_bars": tally.incomplete_bars,
-        "alerts": alerts,
-        "sha256": sha256,
-    }
+    alerts: NDArray[np.int64],
+    sha256: Sequence[str] | None,
+) -> pl.DataFrame:
+    """Return HEALTH.
+
+    Args:
+        symbols: In index order.
+        ledger: Of these symbols.
+        tallies: Of these symbols.
+        venue_us: The venue's clock; null while it is unknown.
+        reconnects: Of the connection that carries these symbols.
+        alerts: Per symbol, how many started.
+        sha256: Per symbol; null without digests.
+    """
+    pending, here = ledger.pending, ledger.live + ledger.backfilled
+    known = here + pending + ledger.lost
+    last_trade_us = _known(tallies.last_trade_us)
+    age_us = None if venue_us is None else (venue_us - last_trade_us).clip(0)
+    return pl.DataFrame(
+        {
+            "symbol": pl.Series(symbols, dtype=pl.String),
+            "first_id": _known(ledger.first_id),
+            "last_id": _known(ledger.last_id),
+            "last_price": pl.Series(tallies.last_price.copy(), nan_to_null=True),
+            "last_trade_time": last_trade_us.cast(TIME),
+            "last_trade_age_s": None if age_us is None else age_us / SECOND,
+            "live": ledger.live.copy(),
+            "backfilled": ledger.backfilled.copy(),
+            "pending": pending,
+            "lost": ledger.lost.copy(),
+            "duplicates": ledger.duplicates.copy(),
+            "late": tallies.late.copy(),
+            "rejected": tallies.rejected + ledger.implausible,
+            "coverage_frac": np.where(known == 0, 1.0, here / np.maximum(known, 1)),
+            "reconnects": reconnects,
+            "lag_ms": _known(tallies.lag_us) / MILLISECOND,
+            "bars": tallies.bars.copy(),
+            "incomplete_bars": tallies.incomplete_bars.copy(),
+            "alerts": alerts.copy(),
+            "sha256": None if sha256 is None else pl.Series(sha256, dtype=pl.String),
+        },
+        schema=HEALTH,
+    )
 
 
-def health_frame(rows: Sequence[dict[str, Any]]) -> pl.DataFrame:
-    """Return rows as HEALTH."""
-    times = pl.Schema({"last_trade_time": pl.Int64})
-    return pl.DataFrame(rows, schema_overrides=times, orient="row").cast(HEALTH)
+def _known(numbers: NDArray[np.int64]) -> pl.Series:
+    """Return numbers of which NEVER is null."""
+    return pl.Series(numbers.copy()).set(pl.Series(numbers == NEVER), None)
+
+
+@compiled(void(given(int32), given(boolean), int64[:, ::1]))
+def _newest_rows(symbol_index: Any, live: Any, newest: Any) -> None:  # noqa: ANN401 - compiled: the signature has the types
+    """Write each symbol's last row, and its last live one."""
+    for row in range(len(symbol_index)):
+        newest[0, symbol_index[row]] = row
+        if live[row]:
+            newest[1, symbol_index[row]] = row

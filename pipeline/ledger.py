@@ -1,33 +1,47 @@
-"""Which trade ids of a symbol are live, backfilled, pending or lost.
+"""Which trade ids are live, backfilled, pending or lost.
 
-Between its first and its last id every one is exactly one of the four.
+Between the first and the last id of a symbol every one is exactly one of the four. When a venue
+starts the numbering of a symbol anew, a new range of ids begins: `first_id` and `last_id` are those
+of the newest range, and the counts go on adding up, so that together they are the ids of all its
+ranges.
 
 Trades leave in id order. Those behind a hole are held until the hole is healed by a backfill, or
-given up as lost; then they leave with the first one marked as following a loss.
+given up as lost; then they leave with the first one marked as following a loss. All of this is
+defined row by row in arrival order, so that it does not depend on how rows are cut into steps.
 """
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.bars import TRADE_ROW
+from pipeline.ledger_loop import follow, take_turns
+from pipeline.marks import NEVER
+from pipeline.trade_columns import NO_TRADES, TradeColumns
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from numpy.typing import NDArray
 
-_EMPTY = np.empty(0, dtype=TRADE_ROW)
+#: Of each symbol, so many ranges of lost ids are remembered: the newest.
+MAX_LOSSES = 10_000
 
-#: No market trades so often that ids jump this far ahead: such an id is broken data.
-MAX_JUMP = 100_000_000
+#: The columns of trades that wait, as a snapshot has them; they are all of one symbol.
+_HELD = [name for name in TradeColumns.__slots__ if name != "symbol_index"]
 
 
-class TradeLedger:
-    """The trade ids of one symbol whose venue numbers trades without holes.
+class Ledger:
+    """The trade ids of a shard's symbols, whose venue numbers the trades of each without holes.
+
+    Args:
+        symbols: How many.
+        max_held: Trades of a symbol that wait; when there are more, its first hole is lost.
 
     Attributes:
-        first_id: The first id accounted for; null before the first trade.
+        first_id: Per symbol, the first id accounted for; NEVER before the first trade.
         live: Ids read from the stream.
         backfilled: Ids fetched over REST.
         lost: Ids given up.
@@ -35,129 +49,237 @@ class TradeLedger:
         implausible: Rows whose id is too far ahead of all others; they are dropped.
     """
 
-    def __init__(self, max_held: int) -> None:
-        """Hold at most `max_held` trades behind a hole; then the hole is lost."""
-        self.first_id: int | None = None
-        self.live = 0
-        self.backfilled = 0
-        self.lost = 0
-        self.duplicates = 0
-        self.implausible = 0
+    def __init__(self, symbols: int, max_held: int) -> None:
         self._max_held = max_held
-        self._next_id = 0
-        self._expected_id = 0
-        self._after_loss = False
-        self._held = _EMPTY
+        self._numbers = np.zeros((9, symbols), dtype=np.int64)
+        self.first_id, self.live, self.backfilled, self.lost = self._numbers[:4]
+        self.duplicates, self.implausible = self._numbers[4:6]
+        #: Every id below is settled: it left, it leaves with the next rows, or it is lost.
+        self._next_id, self._expected_id, self._follows_loss = self._numbers[6:]
+        self.first_id[:] = NEVER
+        self._expected_id[:] = NEVER
+        self._held: dict[int, TradeColumns] = {}  # in id order
+        self._waiting = np.zeros(symbols, dtype=np.int64)  # held, and not settled
+        self._ready = np.zeros(symbols, dtype=np.bool_)  # something held is settled
+        self._newest_held = np.full(symbols, NEVER)
+        self._losses: dict[int, deque[tuple[int, int]]] = {}
 
     @property
-    def last_id(self) -> int | None:
-        """The highest id known, null before the first trade."""
-        if self.first_id is None:
-            return None
-        held_id = int(self._held["trade_id"][-1]) if len(self._held) else 0
-        return max(self._next_id - 1, held_id, self._expected_id)
+    def last_id(self) -> NDArray[np.int64]:
+        """Per symbol, the highest id known; NEVER before the first trade."""
+        newest = np.maximum(np.maximum(self._next_id - 1, self._expected_id), self._newest_held)
+        return np.where(self.first_id == NEVER, NEVER, newest)
 
     @property
-    def pending(self) -> int:
-        """Ids that are missing up to the highest known."""
-        last_id = self.last_id
-        return 0 if last_id is None else last_id - self._next_id + 1 - len(self._held)
+    def pending(self) -> NDArray[np.int64]:
+        """Per symbol, the ids that are missing up to the highest known."""
+        missing = self.last_id - (self._next_id - 1) - self._waiting
+        return np.where(self.first_id == NEVER, 0, missing)
 
     @property
-    def coverage_frac(self) -> float:
-        """Share of the ids from first to last that are here; 1 before the first trade."""
-        here = self.live + self.backfilled
-        known = here + self.pending + self.lost
-        return here / known if known else 1.0
+    def tail_lost(self) -> NDArray[np.bool_]:
+        """Per symbol, whether ids after that of the newest row that left are lost."""
+        return np.asarray(self._follows_loss, dtype=np.bool_)
 
-    def holes(self) -> list[tuple[int, int]]:
-        """Return the missing id ranges, both ends inclusive, in order."""
-        last_id = self.last_id
-        if last_id is None:
+    def holes(self, index: int) -> list[tuple[int, int]]:
+        """Return the missing id ranges of a symbol, both ends inclusive, in order."""
+        if not self.pending[index]:
             return []
-        here = np.concatenate([[self._next_id - 1], self._held["trade_id"], [last_id + 1]])
+        settled, last_id = int(self._next_id[index]) - 1, int(self.last_id[index])
+        held = self._held_ids(index)
+        here = np.concatenate([[settled], held[held > settled], [last_id + 1]])
         before = np.flatnonzero(np.diff(here) > 1)
         return [(int(here[at]) + 1, int(here[at + 1]) - 1) for at in before]
 
-    def expect(self, first_id: int, last_id: int) -> None:
-        """Take it that the venue has issued these ids, both ends inclusive.
+    def losses(self) -> dict[int, list[tuple[int, int]]]:
+        """Return and forget the id ranges that were given up, in that order, both ends inclusive.
+
+        Of each symbol that lost any, the newest MAX_LOSSES since the last call.
+        """
+        losses = {index: list(ranges) for index, ranges in self._losses.items()}
+        self._losses = {}
+        return losses
+
+    def expect(self, index: int, first_id: int, last_id: int) -> None:
+        """Take it that the venue has issued these ids of a symbol, both ends inclusive.
 
         A symbol without a trade yet starts at `first_id`.
         """
-        if self.first_id is None:
-            self.first_id = self._next_id = first_id
-        self._expected_id = max(self._expected_id, last_id)
+        if self.first_id[index] == NEVER:
+            self.first_id[index] = self._next_id[index] = first_id
+        self._expected_id[index] = max(self._expected_id[index], last_id)
 
-    def admit(self, trades: NDArray[np.void]) -> NDArray[np.void]:
-        """Take rows of one symbol in any order; return those whose turn it is, in id order."""
-        if not len(trades):
-            return _EMPTY
-        if self.first_id is None:
-            self.first_id = self._next_id = int(trades["trade_id"].min())
-        plausible = trades["trade_id"] < self._next_id + MAX_JUMP
-        if not plausible.all():
-            self.implausible += int(np.count_nonzero(~plausible))
-            return self.admit(trades[plausible])
-        ids = trades["trade_id"]
-        in_turn = ids[0] == self._next_id and bool((np.diff(ids) == 1).all())
-        if in_turn and not len(self._held):
-            self._count(trades)
-            return self._release(trades)
-        self._hold(trades)
-        if len(self._held) > self._max_held:
-            return self.give_up(int(self._held["trade_id"][-1]))
-        return self._release_run()
+    def admit(self, trades: TradeColumns) -> TradeColumns:
+        """Take rows in arrival order; return those whose turn came, in the order it came in.
 
-    def give_up(self, last_id: int) -> NDArray[np.void]:
-        """Declare every missing id up to `last_id` lost; return what waited for them, in order."""
-        released = [_EMPTY]
-        for first, last in self.holes():
-            if first <= last_id:
-                lost_until = min(last, last_id)
-                self.lost += lost_until - first + 1
-                self._next_id = lost_until + 1
-                self._after_loss = True
-                released.append(self._release_run())
-        return np.concatenate(released)
+        A symbol starts at the id of its first row.
+        """
+        blocked = (self._waiting > 0) | self._ready | (self._follows_loss == 1)
+        reached = np.where(blocked | (self.first_id == NEVER), NEVER, self._next_id)
+        unusual = np.zeros(len(blocked), dtype=np.bool_)
+        ids = trades.trade_id
+        follow(trades.symbol_index, ids, self.first_id, self._next_id, reached, unusual)
+        usual = (reached > self._next_id) & ~unusual
+        self._pass_on(trades, usual, reached)
+        unusual |= self._ready
+        if not unusual.any():
+            return trades
+        return self._with_unusual(trades, unusual)
 
-    def forget_beyond(self, last_id: int) -> None:
-        """Drop the held rows beyond an id: the venue has not issued them."""
-        stray = self._held["trade_id"] > last_id
-        live = int(np.count_nonzero(self._held["live"][stray]))
-        count = int(np.count_nonzero(stray))
-        self.implausible += count
-        self.live -= live
-        self.backfilled -= count - live
-        self._held = self._held[~stray].copy()
-        self._expected_id = min(self._expected_id, last_id)
+    def give_up(self, index: int, last_id: int) -> None:
+        """Declare every missing id of a symbol up to `last_id` lost.
 
-    def _hold(self, trades: NDArray[np.void]) -> None:
-        """Add the rows that are new to those held, in id order; the first copy of an id stays."""
-        both = np.concatenate([self._held, trades[trades["trade_id"] >= self._next_id]])
-        _, first_copy = np.unique(both["trade_id"], return_index=True)
-        # What was held comes first in `both`, so every kept index beyond it is a new row.
-        new = both[np.sort(first_copy[first_copy >= len(self._held)])]
-        self.duplicates += len(trades) - len(new)
-        self._count(new)
-        self._held = both[first_copy]
+        What waited for them leaves before the next rows.
+        """
+        held = self._held_ids(index)
+        holes = self.holes(index)
+        # The run behind a hole ends at the next hole, or with the last that is known.
+        starts = [*(first for first, _ in holes), int(self.last_id[index]) + 1]
+        for (first, last), end in zip(holes, starts[1:], strict=True):
+            if first > last_id:
+                break
+            lost_until = min(last, last_id)
+            self._lose(index, first, lost_until)
+            at = int(np.searchsorted(held, lost_until + 1))
+            run_follows = at < len(held) and held[at] == lost_until + 1
+            if run_follows:
+                self._held[index].after_loss[at] = True
+            self._follows_loss[index] = not run_follows
+            self._next_id[index] = end if run_follows else lost_until + 1
+        self._hold(index, self._held.get(index))
 
-    def _count(self, new: NDArray[np.void]) -> None:
-        live = int(np.count_nonzero(new["live"]))
-        self.live += live
-        self.backfilled += len(new) - live
+    def forget_beyond(self, index: int, last_id: int) -> None:
+        """Drop the waiting rows of a symbol beyond an id: the venue has not issued them."""
+        self._expected_id[index] = min(self._expected_id[index], last_id)
+        if index in self._held:
+            held = self._held[index]
+            stray = held.trade_id >= max(last_id + 1, self._next_id[index])
+            live = np.count_nonzero(held.live[stray])
+            count = np.count_nonzero(stray)
+            self.implausible[index] += count
+            self.live[index] -= live
+            self.backfilled[index] -= count - live
+            self._hold(index, held.take(~stray))
 
-    def _release_run(self) -> NDArray[np.void]:
-        """Release the held rows that follow without a hole."""
-        expected = np.arange(self._next_id, self._next_id + len(self._held))
-        out_of_turn = np.flatnonzero(self._held["trade_id"] != expected)
-        turn = int(out_of_turn[0]) if len(out_of_turn) else len(self._held)
-        # The rest is copied, so that a long run is not kept in memory by what is behind it.
-        run, self._held = self._held[:turn], self._held[turn:].copy()
-        return self._release(run)
+    def relist(self, index: int) -> None:
+        """Begin a new range of ids with the next trade of a symbol that holds none."""
+        self.first_id[index] = self._expected_id[index] = NEVER
+        self._next_id[index] = self._follows_loss[index] = 0
 
-    def _release(self, run: NDArray[np.void]) -> NDArray[np.void]:
-        if len(run):
-            run["after_loss"][0] = self._after_loss
-            self._after_loss = False
-            self._next_id = int(run["trade_id"][-1]) + 1
-        return run
+    def snapshot(self, index: int) -> dict[str, NDArray[np.generic]]:
+        """Return what is known of a symbol as arrays."""
+        losses = np.array(self._losses.get(index, []), dtype=np.int64).reshape(-1, 2)
+        held = self._held.get(index, NO_TRADES)
+        return {
+            "numbers": self._numbers[:, index].copy(),
+            "lost_first": losses[:, 0].copy(),
+            "lost_last": losses[:, 1].copy(),
+            **{f"held_{name}": getattr(held, name) for name in _HELD},
+        }
+
+    def restore(self, index: int, arrays: Mapping[str, NDArray[np.generic]]) -> None:
+        """Continue a symbol from what `snapshot` returned."""
+        self._numbers[:, index] = arrays["numbers"]
+        ranges = zip(arrays["lost_first"].tolist(), arrays["lost_last"].tolist(), strict=True)
+        self._losses.pop(index, None)
+        for first, last in ranges:
+            self._remember(index, first, last)
+        columns = {name: np.array(arrays[f"held_{name}"]) for name in _HELD}
+        symbol_index = np.full(len(columns["trade_id"]), index, dtype=np.int32)
+        self._hold(index, TradeColumns(symbol_index=symbol_index, **columns))
+
+    def _pass_on(
+        self, trades: TradeColumns, usual: NDArray[np.bool_], reached: NDArray[np.int64]
+    ) -> None:
+        """Count the rows of the symbols that are in turn throughout."""
+        count = np.where(usual, reached - self._next_id, 0)
+        self._next_id += count
+        fetched = np.zeros_like(count)
+        if not trades.live.all():
+            of = trades.symbol_index[~trades.live]
+            fetched = np.where(usual, np.bincount(of, minlength=len(count)), 0)
+        self.live += count - fetched
+        self.backfilled += fetched
+
+    def _with_unusual(self, trades: TradeColumns, unusual: NDArray[np.bool_]) -> TradeColumns:
+        """Admit the rows of unusual symbols one symbol at a time, those of the others as they are.
+
+        Each row takes the place of the one that it waited for.
+        """
+        theirs = unusual[trades.symbol_index]
+        rows = np.flatnonzero(~theirs)
+        parts, turns = [trades.take(rows)], [rows]
+        rows = np.flatnonzero(theirs)
+        rows = rows[np.argsort(trades.symbol_index[rows], kind="stable")]
+        indexes = np.flatnonzero(unusual)
+        ends = np.searchsorted(trades.symbol_index[rows], indexes, side="right")
+        for index, mine in zip(indexes.tolist(), np.split(rows, ends[:-1]), strict=True):
+            part, turn = self._admit_one(index, trades.take(mine))
+            parts.append(part)
+            # What was ready before comes before every row.
+            turns.append(np.concatenate([mine, [-1]])[turn])
+        order = np.argsort(np.concatenate(turns), kind="stable")
+        return TradeColumns.join(parts).take(order)
+
+    def _admit_one(
+        self, index: int, arrived: TradeColumns
+    ) -> tuple[TradeColumns, NDArray[np.int64]]:
+        """Admit the rows of one symbol.
+
+        Returns:
+            Those that leave, in id order, and for each the position of the row that it waited for
+            in `arrived`, -1 where it was ready before.
+        """
+        held = self._held.get(index, NO_TRADES)
+        ready = int(np.searchsorted(held.trade_id, self._next_id[index]))
+        waiting = len(held) - ready
+        rows = TradeColumns.join([held.take(slice(ready, None)), arrived])
+        distinct, rank = np.unique(rows.trade_id, return_inverse=True)
+        state = np.zeros(6, dtype=np.int64)
+        state[:2] = self._next_id[index], self._follows_loss[index]
+        here = np.full(len(distinct), -1)
+        released = np.empty((len(rows), 2), dtype=np.int64)
+        after_loss = np.empty(len(rows), dtype=np.bool_)
+        losses = np.empty((len(arrived), 2), dtype=np.int64)
+        take_turns(
+            distinct, rank, waiting, self._max_held, state, here, released, after_loss, losses
+        )
+        out, lost = state[4:]
+        for first, last in losses[:lost].tolist():
+            self._lose(index, first, last)
+        self._next_id[index], self._follows_loss[index] = state[:2]
+        self.duplicates[index] += state[2]
+        self.implausible[index] += state[3]
+        left, turn = released[:out].T
+        kept = here[(here >= 0) & (distinct >= state[0])]
+        new = np.concatenate([left, kept])
+        new = new[new >= waiting]
+        live = np.count_nonzero(rows.live[new])
+        self.live[index] += live
+        self.backfilled[index] += len(new) - live
+        rows.after_loss[left] = after_loss[:out]
+        self._hold(index, rows.take(kept))
+        leaving = TradeColumns.join([held.take(slice(ready)), rows.take(left)])
+        return leaving, np.concatenate([np.full(ready, -1), turn - waiting])
+
+    def _hold(self, index: int, held: TradeColumns | None) -> None:
+        """Keep rows of a symbol, in id order, until they leave."""
+        self._held.pop(index, None)
+        ids = NO_TRADES.trade_id
+        if held is not None and len(held):
+            self._held[index] = held
+            ids = held.trade_id
+        settled = int(np.searchsorted(ids, self._next_id[index]))
+        self._ready[index] = settled > 0
+        self._waiting[index] = len(ids) - settled
+        self._newest_held[index] = ids[-1] if len(ids) else NEVER
+
+    def _held_ids(self, index: int) -> NDArray[np.int64]:
+        return self._held.get(index, NO_TRADES).trade_id
+
+    def _lose(self, index: int, first: int, last: int) -> None:
+        self.lost[index] += last - first + 1
+        self._remember(index, first, last)
+
+    def _remember(self, index: int, first: int, last: int) -> None:
+        self._losses.setdefault(index, deque(maxlen=MAX_LOSSES)).append((first, last))

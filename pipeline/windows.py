@@ -1,74 +1,159 @@
-"""Exact rolling sums over the samples of many symbols: the one compiled kernel.
+"""Exact rolling sums over the samples of many symbols: the one kernel of history and live.
 
 A sample is the one-step log return of consecutive closes as an integer, in units of 2^-58. A window
-adds what enters and subtracts what leaves; integer sums commute, so they depend only on what is in
-the window: no drift, the same bits for any chunking, shard or restart. Floats appear once, at the
-end. (EWMA has infinite memory: it is a float recursion, and carried.)
+adds what enters and takes away what leaves, in 192-bit integers: sums never drift or overflow, and
+depend only on what is in the window, so that any chunking, shard or restart gives the same bits.
+Floats appear once, at the end. (EWMA has infinite memory: it is a float recursion, and carried.)
 """
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Literal
 
 import numpy as np
-from numba import njit
 
-from pipeline import wide
+from pipeline import window_loop as loop
+from pipeline import window_tapes as layout
+from pipeline.window_tapes import MAX_RETURN, MISSING, UNIT
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
-#: Returns are counted in units of 2^-58: 17 digits of resolution, and sums up to 16 in 64 bits.
-UNIT = 2.0**-58
-
-#: A one-step return beyond this is a broken price, not a move: the sample is missing instead.
-MAX_RETURN = 4.0
+__all__ = [
+    "ENOUGH",
+    "MAX_RETURN",
+    "UNIT",
+    "Cap",
+    "RollingSum",
+    "Samples",
+    "WindowColumns",
+    "Windows",
+]
 
 #: The share of a window's samples that must be valid for a statement about it.
 ENOUGH = 0.5
 
-_VALID = 1
-_COMPLETE = 2
+#: Rows are grouped by symbol within blocks of so many, which fit the processor's cache.
+_BLOCK = 8192
+
+Summand = Literal[
+    "returns",
+    "squares",
+    "deviations",
+    "products",
+    "signed_products",
+    "capped_squares",
+    "trades",
+]
+
+_OVER_HORIZONS = (layout.HORIZON_RETURNS, layout.CAPPED_RETURNS)
+
+_OF = {
+    "returns": layout.VALUES,
+    "squares": layout.SQUARES,
+    "deviations": layout.DEVIATIONS,
+    "products": layout.PRODUCTS,
+    "signed_products": layout.SIGNED_PRODUCTS,
+    "capped_squares": layout.SQUARES,
+    "trades": layout.VALUES,
+}
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
-    """A window of samples.
+class RollingSum:
+    """A sum over a window of samples. Either `length` or `duration_us` is above zero.
 
     Attributes:
-        length: Samples in it.
-        lag: How many samples before the newest it ends: 0 includes the newest, 1 ends just before.
+        of: `returns`; their `squares`; squared `deviations` from their mean; `products` of the
+            sizes of neighbouring returns, both in the window; `signed_products` likewise;
+            `capped_squares`: of returns no larger than their cap; `trades`.
+        length: Samples in the window.
+        duration_us: Or the samples of (t - duration, t], t being the newest sample's time. Samples
+            of the same time enter one by one, as they arrived.
+        lag: How many samples before the newest it ends: 0 includes the newest, 1 ends before it.
+        horizon: Steps that each summed return spans; known where all of them are.
+        need: Terms without which the sum is unknown; null for half of the samples of the window,
+            or one if it is a duration.
     """
 
-    length: int
+    of: Summand
+    length: int = 0
+    duration_us: int = 0
     lag: int = 0
+    horizon: int = 1
+    need: int | None = None
+
+    @property
+    def needed(self) -> int:
+        """Terms without which the sum is unknown."""
+        if self.need is not None:
+            return self.need
+        return math.ceil(ENOUGH * self.length) if self.length else 1
+
+    @property
+    def scale(self) -> RollingSum:
+        """The sum that gives the cap of `capped_squares`: of squares over the same window."""
+        return RollingSum(
+            "squares", self.length, self.duration_us, self.lag, self.horizon, self.need
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Cap:
+    """How returns are capped (winsorised) before their squares are summed.
+
+    Attributes:
+        sigmas: At so many root mean squares of the window that ends `lag` samples before;
+            uncapped while that is unknown.
+        floor: The least a root mean square counts as.
+        tick: The price step: half of it over the price is the least, too.
+    """
+
+    sigmas: float = 4.0
+    floor: float = 0.3e-4
+    tick: float = 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Rows to advance by, in time order for each symbol.
+
+    Attributes:
+        symbol_index: Which symbol a row is of.
+        time_us: When it was; never before the one before it. Only durations need it.
+        close: Its close; NaN where there is no price.
+        complete: Whether the bar it closed was complete.
+        trades: Trades in it; below zero where that is unknown.
+    """
+
+    symbol_index: NDArray[np.int32]
+    time_us: NDArray[np.int64]
+    close: NDArray[np.float64]
+    complete: NDArray[np.bool_]
+    trades: NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class WindowColumns:
-    """What the windows held after each pushed row; row by row, window by window.
+    """What the windows held after each row.
 
     Attributes:
         log_return: The sample, NaN where it is missing.
-        complete: Whether its bar was complete, as it was pushed.
-        samples: Valid samples in the window.
-        filled: Whether the window spans its whole length of pushed rows, valid or missing.
-        whole: Whether every row in the window came from a complete bar.
-        total: Sum of the returns.
-        squares: Sum of their squares.
-        ewma: Per half-life, the decayed mean of squared returns a step; NaN before the first.
+        sound: How many samples in a row, this one included, come from complete bars at both ends.
+        values: Sum by sum, row by row: NaN until the window is full or while terms are too few.
+        terms: Sum by sum, row by row: how many terms it has.
+        ewma: Half-life by half-life: the decayed mean of squared returns, a sample or, where the
+            windows know times, a second; NaN before the first.
     """
 
     log_return: NDArray[np.float64]
-    complete: NDArray[np.bool_]
-    samples: NDArray[np.int64]
-    filled: NDArray[np.bool_]
-    whole: NDArray[np.bool_]
-    total: NDArray[np.float64]
-    squares: NDArray[np.float64]
+    sound: NDArray[np.int64]
+    values: NDArray[np.float64]
+    terms: NDArray[np.int64]
     ewma: NDArray[np.float64]
 
 
@@ -76,167 +161,190 @@ class Windows:
     """Rolling sums of every symbol of a shard.
 
     Args:
-        windows: Per symbol, its windows; as many for each symbol.
-        half_lives: EWMA half-lives in samples.
+        sums: Per symbol, its sums: of the same kinds and horizons in the same order for each.
+        half_lives: Of EWMAs: in samples, or in seconds if `timed`.
+        caps: Per symbol, for `capped_squares`; each of those needs its `scale` among the sums.
+        timed: Whether samples come at any time, each a trade, rather than one a grid step.
     """
 
-    def __init__(self, windows: Sequence[Sequence[Window]], half_lives: Sequence[float]) -> None:
-        symbols, count = len(windows), len(windows[0])
-        shape = (symbols, count)
-        rows = [[(w.length, w.lag) for w in row] for row in windows]
-        grid = np.array(rows, dtype=np.int64).reshape(symbols, count, 2)
-        self._length = np.ascontiguousarray(grid[:, :, 0])
-        self._lag = np.ascontiguousarray(grid[:, :, 1])
-        reach = int((self._length + self._lag).max(initial=1)) + 1
-        self._decay = np.exp2(-1.0 / np.array(half_lives, dtype=np.float64))
-        self._returns = np.zeros((symbols, reach), dtype=np.int64)
-        self._flags = np.zeros((symbols, reach), dtype=np.uint8)
-        self._seen = np.zeros(symbols, dtype=np.int64)
-        self._close = np.full(symbols, np.nan)
-        self._sums = np.zeros((*shape, 3), dtype=np.int64)  # returns, valid, complete
-        self._squares = np.zeros((*shape, 2), dtype=np.uint64)
-        self._ewma = np.zeros((symbols, len(half_lives), 2))
-
-    def push(
+    def __init__(
         self,
-        symbol_index: NDArray[np.int32],
-        close: NDArray[np.float64],
-        complete: NDArray[np.bool_],
-    ) -> WindowColumns:
-        """Advance by one sample a row, in row order.
+        sums: Sequence[Sequence[RollingSum]],
+        half_lives: Sequence[float] = (),
+        caps: Sequence[Cap] | None = None,
+        *,
+        timed: bool = False,
+    ) -> None:
+        symbols, count = len(sums), len(sums[0])
+        tapes, horizon, kinds = _tapes(sums, timed=timed)
+        caps = [Cap()] * symbols if caps is None else caps
+        self._settings = (
+            tapes,
+            horizon,
+            kinds,
+            np.array(
+                [[(s.length, s.lag, s.needed, s.duration_us) for s in own] for own in sums],
+                dtype=np.int64,
+            ).reshape(symbols, count, 4),
+            np.array([[cap.sigmas, cap.floor, cap.tick / 2] for cap in caps]),
+            np.array(half_lives, dtype=np.float64),
+            timed,
+            int(tapes[:, layout.REACH].max()),
+        )
+        marks = np.zeros((symbols, 5), dtype=np.int64)
+        marks[:, layout.WAS_COMPLETE] = 1
+        marks[:, [layout.FIRST_US, layout.NEWEST_US]] = MISSING
+        sum_state = np.zeros((symbols, count, 3), dtype=np.int64)
+        sum_state[:, :, layout.LEFT] = tapes[kinds[:, layout.TAPE], layout.REACH]
+        self._state = (
+            np.full((symbols, int(tapes[:, layout.CAPACITY].sum())), MISSING, dtype=np.int64),
+            np.tile(tapes[:, layout.REACH], (symbols, 1)),  # as if nothing were known for so long
+            marks,
+            np.full(symbols, np.nan),
+            np.zeros((symbols, len(tapes), 2), dtype=np.int64),
+            sum_state,
+            np.zeros((symbols, count, 4), dtype=np.uint64),
+            np.zeros((symbols, len(half_lives), 2)),
+        )
 
-        Args:
-            symbol_index: Which symbol a row is of.
-            close: Its close; NaN where there is no price.
-            complete: Whether the bar it closed was complete.
-
-        Raises:
-            OverflowError: The returns of a window add up to more than 16.
-        """
-        rows, count = len(symbol_index), self._length.shape[1]
+    def push(self, samples: Samples) -> WindowColumns:
+        """Advance by one sample a row, in row order."""
+        rows = len(samples.symbol_index)
+        symbols, count = self._state[5].shape[:2]
         columns = WindowColumns(
             np.empty(rows),
-            complete,
-            np.empty((rows, count), dtype=np.int64),
-            np.empty((rows, count), dtype=np.bool_),
-            np.empty((rows, count), dtype=np.bool_),
-            np.empty((rows, count)),
-            np.empty((rows, count)),
-            np.empty((rows, len(self._decay))),
+            np.empty(rows, dtype=np.int64),
+            np.empty((count, rows)),
+            np.empty((count, rows), dtype=np.int64),
+            np.empty((self._state[7].shape[1], rows)),
         )
-        overflowed = _advance(
-            symbol_index,
-            close,
-            complete,
-            (self._length, self._lag, self._decay),
-            (self._returns, self._flags, self._seen, self._close),
-            (self._sums, self._squares, self._ewma),
-            (columns.log_return, columns.total, columns.squares, columns.ewma),
-            (columns.samples, columns.filled, columns.whole),
-        )
-        if overflowed >= 0:
-            raise OverflowError(
-                f"expected returns of a window to add up to less than 16, row {overflowed} does not"
+        out = (columns.log_return, columns.sound, columns.values, columns.terms, columns.ewma)
+        starts = np.empty(symbols + 1, dtype=np.int64)
+        for first in range(0, rows, _BLOCK):
+            index = samples.symbol_index[first : first + _BLOCK]
+            order = np.empty(len(index), dtype=np.int64)
+            layout.group(index, order, starts)
+            given = (
+                samples.symbol_index,
+                order + first,
+                samples.time_us,
+                samples.close,
+                samples.complete,
+                samples.trades,
             )
+            done = 0
+            while (
+                done := loop.advance(done, starts, given, self._settings, self._state, out)
+            ) < len(order):
+                self._grow()
         return columns
 
+    def snapshot(self, index: int) -> dict[str, NDArray[np.generic]]:
+        """Return what a symbol's windows hold: a function of the samples in the longest one.
 
-_RING = "Tuple((int64[:,::1], uint8[:,::1], int64[::1], float64[::1]))"
-_SUMS = "Tuple((int64[:,:,::1], uint64[:,:,::1], float64[:,:,::1]))"
+        (And its EWMAs.) Equal states give equal arrays, however they came about.
+        """
+        tapes, _, _, spans, _, _, timed, _ = self._settings
+        tape, fill, marks, close, _, sums, _, ewma = self._state
+        marks = marks[index].copy()
+        longest_us = spans[index, :, layout.DURATION_US].max(initial=0)
+        by_duration = spans[index, :, layout.DURATION_US] > 0
+        oldest = sums[index, by_duration, layout.LEFT].min(initial=np.iinfo(np.int64).max) - 1
+        if timed and marks[layout.NEWEST_US] != MISSING:
+            floor_us = marks[layout.NEWEST_US] - longest_us
+            marks[layout.FIRST_US] = max(marks[layout.FIRST_US], floor_us)
+        held: dict[str, NDArray[np.generic]] = {
+            "marks": marks,
+            "close": close[index : index + 1].copy(),
+            "ewma": ewma[index].ravel().copy(),
+        }
+        for t, row in enumerate(tapes):
+            since = min(fill[index, t] - row[layout.REACH], oldest)
+            start = row[layout.START]
+            held[f"tape_{t}"] = tape[index, start + since : start + fill[index, t]].copy()
+        return held
+
+    def restore(self, index: int, held: Mapping[str, NDArray[np.generic]]) -> None:
+        """Continue a symbol from a snapshot of windows with the same sums."""
+        marks, close, ewma = self._state[2], self._state[3], self._state[7]
+        marks[index], close[index] = held["marks"], held["close"][0]
+        ewma[index] = held["ewma"].reshape(ewma.shape[1:])
+        longest = max(len(values) for name, values in held.items() if name.startswith("tape_"))
+        while longest > self._settings[0][0, layout.CAPACITY]:
+            self._grow()
+        tapes = self._settings[0]
+        for t, row in enumerate(tapes):
+            values = held[f"tape_{t}"]
+            fill = max(len(values), int(row[layout.REACH]))  # less in a shard of shorter windows
+            tape = self._state[0][index, row[layout.START] : row[layout.START] + fill]
+            tape[: fill - len(values)] = MISSING
+            tape[fill - len(values) :] = values
+            self._state[1][index, t] = fill
+        loop.recount(index, self._settings, self._state)
+
+    def _grow(self) -> None:
+        """Double the room of every tape."""
+        old = self._settings[0]
+        new = old.copy()
+        new[:, layout.CAPACITY] *= 2
+        new[:, layout.START] *= 2
+        storage = np.zeros(
+            (len(self._state[0]), int(new[:, layout.CAPACITY].sum())), dtype=np.int64
+        )
+        for before, after in zip(old, new, strict=True):
+            capacity = before[layout.CAPACITY]
+            storage[:, after[layout.START] : after[layout.START] + capacity] = self._state[0][
+                :, before[layout.START] : before[layout.START] + capacity
+            ]
+        self._settings = (new, *self._settings[1:])
+        self._state = (storage, *self._state[1:])
 
 
-@njit(f"void(int32, int64, int64, int64, {_RING}, {_SUMS})", cache=True, nogil=True)
-def _count(s: Any, w: Any, at: Any, sign: Any, ring: Any, state: Any) -> None:  # noqa: ANN401 - compiled: the signature has the types
-    """Add (sign 1) or take away (sign -1) one sample of the ring."""
-    returns, flags, _, _ = ring
-    sums, squares, _ = state
-    value = returns[s, at]
-    size = np.uint64(abs(value))
-    high, low = wide.multiply(size, size)
-    if sign > 0:
-        high, low = wide.add(squares[s, w, 0], squares[s, w, 1], high, low)
-    else:
-        high, low = wide.subtract(squares[s, w, 0], squares[s, w, 1], high, low)
-    squares[s, w, 0], squares[s, w, 1] = high, low
-    sums[s, w, 0] += sign * value
-    sums[s, w, 1] += sign * np.int64(flags[s, at] & _VALID)
-    sums[s, w, 2] += sign * np.int64((flags[s, at] & _COMPLETE) >> 1)
-
-
-@njit(f"float64(int32, float64, boolean, {_RING})", cache=True, nogil=True)
-def _take(s: Any, price: Any, complete: Any, ring: Any) -> Any:  # noqa: ANN401 - as above
-    """Put the sample of a close into the ring; return it, NaN where it is missing."""
-    returns, flags, seen, close = ring
-    at = seen[s] % returns.shape[1]
-    before = close[s]
-    r = np.nan
-    if price > 0.0 and before > 0.0:
-        # log1p keeps the digits that log(price / before) loses near 1.
-        r = np.log1p((price - before) / before)
-    flag = np.uint8(_COMPLETE if complete else 0)
-    returns[s, at] = 0
-    if abs(r) <= MAX_RETURN:
-        flag |= np.uint8(_VALID)
-        returns[s, at] = np.int64(np.rint(r / UNIT))
-    else:
-        r = np.nan
-    flags[s, at] = flag
-    seen[s] += 1
-    close[s] = price
-    return r
-
-
-@njit(
-    "int64(int32[::1], float64[::1], boolean[::1],"
-    " Tuple((int64[:,::1], int64[:,::1], float64[::1])),"
-    f" {_RING}, {_SUMS},"
-    " Tuple((float64[::1], float64[:,::1], float64[:,::1], float64[:,::1])),"
-    " Tuple((int64[:,::1], boolean[:,::1], boolean[:,::1])))",
-    cache=True,
-    nogil=True,
-)
-def _advance(  # noqa: PLR0913, PLR0917 - compiled: state travels as tuples of arrays
-    symbol_index: Any,  # noqa: ANN401 - as above
-    close: Any,  # noqa: ANN401
-    complete: Any,  # noqa: ANN401
-    settings: Any,  # noqa: ANN401
-    ring: Any,  # noqa: ANN401
-    state: Any,  # noqa: ANN401
-    floats: Any,  # noqa: ANN401
-    counts: Any,  # noqa: ANN401
-) -> int:
-    """Advance every row; return the first row that overflows, or -1."""
-    length, lag, decay = settings
-    sums, squares, ewma = state
-    log_return, total, square_total, ewma_out = floats
-    samples, filled, whole = counts
-    reach = ring[0].shape[1]
-    limit = np.int64(1) << np.int64(62)
-    for row in range(len(symbol_index)):
-        s = symbol_index[row]
-        now = ring[2][s]
-        r = _take(s, close[row], complete[row], ring)
-        log_return[row] = r
-        for w in range(length.shape[1]):
-            entering = now - lag[s, w]
-            leaving = entering - length[s, w]
-            if entering >= 0:
-                _count(s, w, entering % reach, np.int64(1), ring, state)
-            if leaving >= 0:
-                _count(s, w, leaving % reach, np.int64(-1), ring, state)
-            if abs(sums[s, w, 0]) > limit:
-                return row
-            held = max(np.int64(0), min(entering + 1, length[s, w]))
-            samples[row, w] = sums[s, w, 1]
-            filled[row, w] = held == length[s, w]
-            whole[row, w] = sums[s, w, 2] == held
-            total[row, w] = sums[s, w, 0] * UNIT
-            square_total[row, w] = wide.as_float(squares[s, w, 0], squares[s, w, 1]) * UNIT * UNIT
-        for h in range(len(decay)):
-            ewma[s, h] *= decay[h]
-            if not np.isnan(r):
-                ewma[s, h, 0] += r * r
-                ewma[s, h, 1] += 1.0
-            weight = ewma[s, h, 1]
-            ewma_out[row, h] = ewma[s, h, 0] / weight if weight > 0.0 else np.nan
-    return -1
+def _tapes(
+    sums: Sequence[Sequence[RollingSum]], *, timed: bool
+) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+    """Return the tapes that sums need, their horizons per symbol, and what each sum runs over."""
+    keys = [(layout.STEP_RETURNS, 0)]  # what a tape holds, and the first sum that asked for it
+    kinds = []
+    for at, one in enumerate(sums[0]):
+        kind = layout.STEP_RETURNS
+        if one.of == "trades":
+            kind = layout.TRADES
+        elif one.of == "capped_squares":
+            kind = layout.CAPPED_RETURNS
+        elif one.horizon > 1:
+            kind = layout.HORIZON_RETURNS
+        alike = (
+            t
+            for t, (held, asked) in enumerate(keys)
+            if held == kind
+            and all(own[asked].horizon == own[at].horizon for own in sums)
+            and (kind != layout.CAPPED_RETURNS or sums[0][asked].scale == one.scale)
+        )
+        tape = 0 if kind == layout.STEP_RETURNS else next(alike, len(keys))
+        if tape == len(keys):
+            keys.append((kind, at))
+        kinds.append((_OF[one.of], tape))
+    if timed:
+        keys.append((layout.TIMES, 0))
+    horizon = np.array(
+        [[own[at].horizon if kind in _OVER_HORIZONS else 1 for kind, at in keys] for own in sums],
+        dtype=np.int64,
+    )
+    reach = np.full(len(keys), horizon.max() + 1)
+    for own in sums:
+        for (_, tape), one in zip(kinds, own, strict=True):
+            reach[tape] = max(reach[tape], one.lag + one.length + one.horizon)
+    if timed:  # positions on one tape are positions on all
+        reach[:] = reach.max()
+    # Twice what must stay, so that a tape is moved once in that many samples.
+    capacity = 2 * (reach + layout.PIECE)
+    table = np.zeros((len(keys), 5), dtype=np.int64)
+    table[:, layout.KIND] = [kind for kind, _ in keys]
+    table[:, layout.START] = np.cumsum(capacity) - capacity
+    table[:, layout.CAPACITY], table[:, layout.REACH] = capacity, reach
+    table[:, layout.SCALE] = [
+        sums[0].index(sums[0][at].scale) if kind == layout.CAPPED_RETURNS else 0
+        for kind, at in keys
+    ]
+    return table, horizon, np.array(kinds, dtype=np.int64).reshape(len(kinds), 2)

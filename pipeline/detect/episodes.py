@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
+from pipeline.durations import SECOND
 from pipeline.schema import ALERTS
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterator, Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -32,11 +33,26 @@ class Episode:
     base_close: float  # before the return that started it
     move_bp: float  # from there to the peak
     direction: int
-    horizon_us: int
+    horizon_us: int | None  # this and the window null where every trade is a sample
     samples: int
-    window_start_us: int
-    window_end_us: int
+    window_start_us: int | None
+    window_end_us: int | None
     revision: int
+
+
+# The facts of an open episode as they are kept: whole numbers, and others.
+_TIMES = (
+    "start_us",
+    "peak_us",
+    "direction",
+    "horizon_us",
+    "samples",
+    "window_start_us",
+    "window_end_us",
+    "revision",
+)
+_FIGURES = ("peak_score", "base_close", "move_bp")
+_NONE = np.iinfo(np.int64).min
 
 
 @dataclass(slots=True)
@@ -68,7 +84,7 @@ class Episodes:
     """
 
     def __init__(
-        self, symbols: Sequence[str], configs: Sequence[DetectorConfig], *, every_us: int
+        self, symbols: Sequence[str], configs: Sequence[DetectorConfig], *, every_us: int | None
     ) -> None:
         self._symbols = symbols
         self._configs = configs
@@ -91,6 +107,33 @@ class Episodes:
             for episode in self._walk(int(index), mine, high[mine], rows):
                 changed[episode.symbol, episode.start_us] = episode
         return list(changed.values())
+
+    def snapshot(self, index: int) -> dict[str, NDArray[np.generic]]:
+        """Return where a symbol stands: whether an episode is open, and its facts."""
+        watch = self._watches[index]
+        times = [watch.calm_since_us, watch.quiet_until_us]
+        figures: list[float] = []
+        if watch.episode is not None:
+            times += [getattr(watch.episode, name) for name in _TIMES]
+            figures = [getattr(watch.episode, name) for name in _FIGURES]
+        return {
+            "started": self.started[index : index + 1].copy(),
+            "times": np.array([_NONE if time is None else time for time in times], dtype=np.int64),
+            "figures": np.array(figures, dtype=np.float64),
+        }
+
+    def restore(self, index: int, held: Mapping[str, NDArray[np.generic]]) -> None:
+        """Continue a symbol from a snapshot."""
+        self.started[index] = held["started"][0]
+        times = [None if time == _NONE else time for time in held["times"].tolist()]
+        watch = self._watches[index] = _Watch(None, times[0], times[1])
+        if len(held["figures"]):
+            facts: dict[str, Any] = dict(zip(_TIMES, times[2:], strict=True))
+            facts |= zip(_FIGURES, held["figures"].tolist(), strict=True)
+            severity = severity_of(facts["peak_score"], self._configs[index].severity)
+            watch.episode = Episode(
+                symbol=self._symbols[index], severity=severity, end_us=None, **facts
+            )
 
     def _walk(
         self, index: int, mine: NDArray[np.intp], high: NDArray[np.bool_], rows: ScoredRows
@@ -117,8 +160,11 @@ class Episodes:
         cooling = watch.quiet_until_us is not None and now_us < watch.quiet_until_us
         if cooling or abs(scores.move_bp[row]) < config.min_move_bp:
             return None
-        horizon_us = int(scores.horizon_steps[row]) * self._every_us
-        window_end_us = now_us - horizon_us
+        horizon_us = window_end_us = window_start_us = None
+        if self._every_us is not None:
+            horizon_us = int(scores.horizon_steps[row]) * self._every_us
+            window_end_us = now_us - horizon_us
+            window_start_us = window_end_us - int(scores.window_steps[row]) * self._every_us
         score = float(scores.score[row])
         watch.episode = Episode(
             symbol=self._symbols[index],
@@ -132,7 +178,7 @@ class Episodes:
             direction=int(scores.direction[row]),
             horizon_us=horizon_us,
             samples=int(scores.samples[row]),
-            window_start_us=window_end_us - int(scores.window_steps[row]) * self._every_us,
+            window_start_us=window_start_us,
             window_end_us=window_end_us,
             revision=0,
         )
@@ -196,7 +242,7 @@ def alerts_frame(episodes: Sequence[Episode], detector: str) -> pl.DataFrame:
             "peak_score": episode.peak_score,
             "move_bp": episode.move_bp,
             "direction": episode.direction,
-            "horizon_s": episode.horizon_us / 1e6,
+            "horizon_s": None if episode.horizon_us is None else episode.horizon_us / SECOND,
             "samples": episode.samples,
             "window_start": episode.window_start_us,
             "window_end": episode.window_end_us,

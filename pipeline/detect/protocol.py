@@ -1,4 +1,4 @@
-"""The seam of detectors: which windows they need, and the score they make of them."""
+"""The seam of detectors: which rolling sums they need, and the score they make of them."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from pipeline.windows import Window, WindowColumns
+    from pipeline.windows import RollingSum, WindowColumns
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,16 +42,14 @@ class Detector(Protocol):
     def name(self) -> str:
         """The name a configuration uses."""
 
-    def windows(self) -> Sequence[Sequence[Window]]:
-        """Return, per symbol, the windows `score` reads: as many for each symbol."""
+    def sums(self) -> Sequence[Sequence[RollingSum]]:
+        """Return, per symbol, the sums `score` reads: of the same kinds for each symbol."""
 
-    def score(
-        self, symbol_index: NDArray[np.int32], columns: WindowColumns, first_window: int
-    ) -> Scores:
+    def score(self, symbol_index: NDArray[np.int32], columns: WindowColumns, first: int) -> Scores:
         """Return the scores of pushed rows.
 
         Args:
             symbol_index: Row by row, the position of the symbol.
             columns: What the windows held after each row.
-            first_window: Where this detector's windows start in `columns`.
+            first: Where this detector's sums start in `columns`.
         """

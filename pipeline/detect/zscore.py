@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.compiled import compiled
 from pipeline.detect.protocol import Scores
-from pipeline.windows import ENOUGH, Window
+from pipeline.windows import RollingSum
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,33 +32,50 @@ class ZScore:
         """Judge symbol by symbol with windows of so many samples."""
         self._window = np.array(window, dtype=np.int64)
 
-    def windows(self) -> list[list[Window]]:
-        """Return one window a symbol, ending just before the newest sample."""
-        return [[Window(int(length), lag=1)] for length in self._window]
+    def sums(self) -> list[list[RollingSum]]:
+        """Return two sums a symbol, over the window that ends just before the newest sample."""
+        lengths = self._window.tolist()
+        return [
+            [RollingSum("returns", length, lag=1), RollingSum("deviations", length, lag=1)]
+            for length in lengths
+        ]
 
-    def score(
-        self, symbol_index: NDArray[np.int32], columns: WindowColumns, first_window: int
-    ) -> Scores:
+    def score(self, symbol_index: NDArray[np.int32], columns: WindowColumns, first: int) -> Scores:
         """Return the scores of pushed rows; see the protocol."""
-        at = first_window
-        r, n = columns.log_return, columns.samples[:, at]
-        total, squares = columns.total[:, at], columns.squares[:, at]
+        r, n, total = columns.log_return, columns.terms[first], columns.values[first]
         length = self._window[symbol_index]
-        whole = columns.whole[:, at] & columns.complete
-        enough = columns.filled[:, at] & whole & (n >= ENOUGH * length)
-        count = np.where(enough, n, 2)
-        mean = total / count
-        variance = (squares - total * mean) / (count - 1)
-        # What rounding leaves of a constant return is no scale.
-        flat = variance <= 1e-14 * squares / count
-        scored = enough & ~flat & ~np.isnan(r)
-        scale = np.sqrt(np.where(scored, variance, 1.0))
-        score = np.where(scored, np.abs(r - mean) / scale, np.nan)
+        score, direction = np.empty(len(r)), np.empty(len(r), dtype=np.int8)
+        _judge(r, columns.sound, length, n, total, columns.values[first + 1], score, direction)
         return Scores(
             score=score,
-            direction=np.sign(np.nan_to_num(r)).astype(np.int8),
+            direction=direction,
             move_bp=r * 1e4,
             horizon_steps=np.ones(len(r), dtype=np.int64),
             samples=n,
             window_steps=length,
         )
+
+
+@compiled(
+    "void(float64[::1], int64[::1], int64[::1], int64[::1], float64[::1], float64[::1],"
+    " float64[::1], int8[::1])"
+)
+def _judge(  # noqa: PLR0913, PLR0917 - compiled: the signature has the types
+    log_return: Any,  # noqa: ANN401 - as above
+    sound: Any,  # noqa: ANN401
+    length: Any,  # noqa: ANN401
+    terms: Any,  # noqa: ANN401
+    total: Any,  # noqa: ANN401
+    deviations: Any,  # noqa: ANN401
+    score: Any,  # noqa: ANN401
+    direction: Any,  # noqa: ANN401
+) -> None:
+    """Write the score and the sign of each return."""
+    for row in range(len(log_return)):
+        r, n = log_return[row], max(terms[row], 2)
+        mean = total[row] / n
+        # What rounding leaves of a constant return is no scale.
+        varies = deviations[row] > 1e-14 * (deviations[row] + total[row] * mean)
+        judged = varies and sound[row] > length[row]
+        score[row] = abs(r - mean) / np.sqrt(deviations[row] / (n - 1)) if judged else np.nan
+        direction[row] = (1 if r > 0.0 else 0) - (1 if r < 0.0 else 0)

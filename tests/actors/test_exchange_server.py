@@ -23,6 +23,7 @@ from pipeline.durations import MINUTE
 from pipeline.errors import AddressError, ConfigError
 from pipeline.exchange.replay import Replay, open_replay
 from pipeline.market import SyntheticMarket
+from tests.waiting import wait_until
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
@@ -262,6 +263,7 @@ def test_client_that_never_reads_keeps_no_memory(monkeypatch: pytest.MonkeyPatch
         f"ws://127.0.0.1:{port}/ws/btcusdt@trade",
         sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)],
     )
+    wait_until(lambda: server._connections, "the exchange's side of the connection")
     (connection,) = server._connections
     deadline = time.monotonic() + 30
     while connection in server._connections and time.monotonic() < deadline:

@@ -35,6 +35,7 @@ class Coordination:
             venue="exchange",
             symbols=config.symbols,
             every_us=config.sampling.every,
+            by_trade=False,
             headline=config.features[0],
             detector="zscore",
             enter={},

@@ -20,6 +20,7 @@ PLAN = BoardPlan(
     venue="exchange",
     symbols=CONFIG.symbols,
     every_us=S,
+    by_trade=False,
     headline="ewma_vol_1m",
     detector="zscore",
     enter={},

@@ -35,6 +35,7 @@ def test_config_with_symbols_only_has_the_documented_defaults(tmp_path: Path) ->
         "exchange": {"seed": 7, "trades_per_s": None, "jumps_per_hour": 6.0, "history": "75m"},
         "symbols": ["BTCUSDT"],
         "sampling": {"every": "1s", "lateness": "250ms", "forward_fill": "10s"},
+        "plugins": [],
         "features": ["realized_vol_1m", "realized_vol_5m", "realized_vol_1h", "ewma_vol_1m"],
         "detector": {
             "name": "zscore",
@@ -105,11 +106,14 @@ def test_config_problem_names_the_file(tmp_path: Path) -> None:
             "symbols: [A]\ndetector: {severity: {minor: 9, major: 8}}",
             "detector.severity: expected minor < major < critical, found 9, 8, 12",
         ),
-        ("symbols: [A]\nfeatures: [vol_1m]", "features: expected realized_vol_<duration> or"),
-        ("symbols: [A]\nfeatures: [realized_vol_2d]", "features: expected a window up to 1d"),
+        ("symbols: [A]\nfeatures: [vol_1m]", "features: expected one of bipower_vol_{window}, "),
+        (
+            "symbols: [A]\nfeatures: [realized_vol_2d]",
+            "features: 'realized_vol_2d': expected a window up to 1d, found 'variance@2d'",
+        ),
         (
             "symbols: [A]\nsampling: {every: 7s}",
-            "features: expected a window that is a multiple of 7s, found 'realized_vol_1m'",
+            "features: 'realized_vol_1m': expected a window that is a multiple of 7s, found 'varian",
         ),
         (
             "symbols: [A]\nvenue: {name: exchange, rest_url: 'http://h:1'}",

@@ -9,8 +9,7 @@ import pytest
 from pipeline.config import Config
 from pipeline.engine import ShardEngine
 from pipeline.schema import ALERTS, BARS, FEATURES_HEAD, FEATURES_TAIL, HEALTH
-from tests.pipeline.test_grid import bars
-from tests.pipeline.trades import START_US, trades_frame
+from tests.pipeline.trades import START_US, bars_frame, trades_frame
 
 S = 1_000_000
 
@@ -109,8 +108,8 @@ def test_give_up_publishes_incomplete_bars_and_no_score_judges_by_them() -> None
     incomplete = result.bars.filter(~pl.col("complete"))
     assert incomplete["last_id"].to_list() == [29, None, 31]
     scored = result.features.filter(pl.col("score").is_not_null())["open_time"]
-    # Three incomplete bars and the 20 samples of a window after them.
-    assert scored.to_physical().min() == START_US + (30 + 21) * S
+    # Three incomplete bars, the return from the last, and the 20 samples of a window after it.
+    assert scored.to_physical().min() == START_US + (30 + 22) * S
     row = shard.health(venue_us=None).row(0, named=True)
     assert (row["lost"], row["incomplete_bars"]) == (1, 3)
     assert row["coverage_frac"] == pytest.approx(59 / 60)
@@ -137,7 +136,7 @@ def test_anchor_without_history_starts_at_its_step() -> None:
 
 def test_anchor_closes_a_hole_in_the_history_with_empty_steps() -> None:
     shard = engine()
-    history = bars((1_700_000_000, 5.0, 1), (1_700_000_004, 6.0, 1))
+    history = bars_frame((1_700_000_000, 5.0, 1), (1_700_000_004, 6.0, 1))
     told = shard.anchor("AUSDT", 1_700_000_005 * S, history)
     assert told.bars["trades"].to_list() == [1, 0, 0, 0, 1]
     assert shard.health(venue_us=None)["last_price"][0] == 6.0

@@ -1,141 +1,247 @@
 from __future__ import annotations
 
-import itertools
-from fractions import Fraction
-from math import log1p
-
 import numpy as np
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
-from numpy.typing import NDArray
 
-from pipeline.windows import UNIT, Window, WindowColumns, Windows
+from pipeline.windows import Cap, RollingSum, Summand, WindowColumns, Windows
+from tests.pipeline.window_oracles import GOLDEN, closes, samples
 
-# The golden returns of the project's mathematics page.
-GOLDEN = [0.001, -0.002, 0.0015, 0.0005, -0.001, 0.003, -0.0025, 0.0, 0.0007, -0.0012]
+S = 1_000_000
 
 
-def push(windows: Windows, close: NDArray[np.float64], complete: bool = True) -> WindowColumns:  # noqa: FBT001, FBT002
-    return windows.push(np.zeros(len(close), dtype=np.int32), close, np.full(len(close), complete))
+def rolled(
+    one: RollingSum, close: list[float], *more: RollingSum, cap: Cap | None = None
+) -> WindowColumns:
+    """Push closes a second apart through windows of one symbol; the sum in question is the last."""
+    return Windows([[*more, one]], caps=[Cap() if cap is None else cap]).push(samples(close))
 
 
-def golden_closes() -> NDArray[np.float64]:
-    return 100.0 * np.exp(np.cumsum([0.0, *GOLDEN]))
+def known(columns: WindowColumns) -> list[bool]:
+    return (~np.isnan(columns.values[-1])).tolist()
 
 
-def test_squares_of_the_golden_returns_are_their_realised_variance() -> None:
-    columns = push(Windows([[Window(10)]], []), golden_closes())
-    assert columns.squares[-1, 0] == pytest.approx(2.568e-05, rel=1e-9)
-    assert columns.samples[-1, 0] == 10
-    mean = columns.total[-1, 0] / 10
-    std = np.sqrt((columns.squares[-1, 0] - 10 * mean**2) / 9)
-    assert std == pytest.approx(0.0016891812612426572, rel=1e-9)
+@pytest.mark.parametrize(
+    ("one", "expected"),
+    [
+        (RollingSum("returns", 9, lag=1), 0.0012),
+        (RollingSum("squares", 10), 2.568e-05),  # realised variance
+        (RollingSum("deviations", 10), 9 * 0.0016891812612426572**2),  # std, n - 1
+        # Bipower variation over pi/2, and the same from n/(n-1) times it.
+        (RollingSum("products", 10), 2.763030738832223e-05 / (np.pi / 2)),
+        (RollingSum("products", 10), 3.0700341542580256e-05 / (np.pi / 2) * 9 / 10),
+        # Roll: spread = 2 sqrt(-mean of 9 products).
+        (RollingSum("signed_products", 10), -9 * (0.002674156149350877 / 2) ** 2),
+        # Subsampled realised variance: the sum of squared 3-step returns over 3.
+        (RollingSum("squares", 8, horizon=3), 3 * 3.83e-06),
+        (RollingSum("trades", 10), 10.0),
+    ],
+    ids=lambda one: one.of if isinstance(one, RollingSum) else "",
+)
+def test_sum_of_the_golden_returns_is_the_published_one(one: RollingSum, expected: float) -> None:
+    columns = rolled(one, closes(GOLDEN).tolist())
+    assert columns.values[0, -1] == pytest.approx(expected, rel=1e-9)
 
 
 def test_window_that_lags_ends_before_the_newest_sample() -> None:
-    columns = push(Windows([[Window(9), Window(9, lag=1)]], []), golden_closes())
-    assert columns.squares[-1, 1] == columns.squares[-2, 0]
-    assert columns.total[-1, 1] == columns.total[-2, 0]
+    columns = rolled(
+        RollingSum("squares", 4, lag=3), closes(GOLDEN).tolist(), RollingSum("squares", 4)
+    )
+    assert columns.values[1, 6:].tolist() == columns.values[0, 3:-3].tolist()
+    assert columns.terms[1, 3:].tolist() == columns.terms[0, :-3].tolist()
 
 
-def test_window_is_filled_after_its_length_in_rows_and_counts_valid_samples() -> None:
-    close = np.array([100.0, 101.0, np.nan, 102.0, 103.0])
-    columns = push(Windows([[Window(3)]], []), close)
-    assert columns.filled[:, 0].tolist() == [False, False, True, True, True]
-    assert columns.samples[:, 0].tolist() == [0, 1, 1, 1, 1]
+def test_window_is_full_after_its_length_in_rows_and_counts_valid_samples() -> None:
+    columns = rolled(RollingSum("returns", 3, need=0), [100.0, 101.0, np.nan, 102.0, 103.0])
+    assert known(columns) == [False, False, True, True, True]
+    assert columns.terms[0].tolist() == [0, 1, 1, 1, 1]
+
+
+def test_window_that_lags_is_full_so_much_later() -> None:
+    columns = rolled(RollingSum("returns", 3, lag=2, need=0), [100.0] * 6)
+    assert known(columns) == [False] * 4 + [True] * 2
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_window_of_longer_returns_is_full_when_the_oldest_of_them_is(first: int) -> None:
+    both = [RollingSum("squares", 2, need=0), RollingSum("squares", 2, horizon=3, need=0)]
+    columns = rolled(both[1 - first], [100.0] * 6, both[first])
+    full = {1: [False] + [True] * 5, 3: [False] * 3 + [True] * 3}
+    assert (~np.isnan(columns.values)).tolist() == [full[1], full[3]][:: 1 - 2 * first]
+
+
+def test_sum_is_unknown_while_fewer_than_half_of_its_terms_are() -> None:
+    # Of five samples three must be known: row 4 has two returns, row 5 three.
+    columns = rolled(RollingSum("squares", 5), [1.0, np.nan, 1.0, 1.0, 1.0, 1.0])
+    assert columns.terms[0].tolist() == [0, 0, 0, 1, 2, 3]
+    assert known(columns) == [False] * 5 + [True]
+
+
+def test_sum_is_unknown_while_fewer_than_it_needs_are() -> None:
+    columns = rolled(RollingSum("squares", 2, need=2), [1.0, 1.0, 1.0, np.nan, 1.0, 1.0, 1.0])
+    assert known(columns) == [False, False, True, False, False, False, True]
+
+
+def test_missing_neighbour_takes_a_product_away() -> None:
+    columns = rolled(RollingSum("products", 4, need=0), [1.0, 2.0, 1.0, np.nan, 2.0, 1.0, 2.0])
+    assert columns.terms[0].tolist() == [0, 0, 1, 1, 1, 0, 1]
+
+
+def test_samples_without_a_count_of_trades_are_not_summed() -> None:
+    windows = Windows([[RollingSum("trades", 3, need=1)]])
+    columns = windows.push(samples([1.0] * 5, trades=[4, -1, 0, 2, -1]))
+    assert columns.terms[0].tolist() == [1, 1, 2, 2, 2]
+    assert columns.values[0, 2:].tolist() == [4.0, 2.0, 2.0]
+
+
+@pytest.mark.parametrize("price", [np.nan, 0.0, -5.0, np.inf, -np.inf, 0.9e-12, 1.1e12])
+def test_price_that_is_none_makes_two_returns_missing(price: float) -> None:
+    columns = rolled(RollingSum("returns", 2), [100.0, 100.0, price, 100.0, 100.0])
     assert np.isnan(columns.log_return).tolist() == [True, False, True, True, False]
 
 
-def test_window_with_an_incomplete_bar_is_not_whole_until_that_has_left() -> None:
-    windows = Windows([[Window(2)]], [])
-    flags = [
-        bool(push(windows, np.array([100.0]), complete).whole[0, 0])
-        for complete in (True, False, True, True, True)
-    ]
-    assert flags == [True, False, False, True, True]
-
-
 def test_return_that_no_market_makes_is_a_missing_sample() -> None:
-    columns = push(Windows([[Window(4)]], []), np.array([1.0, 60.0, 61.0, -5.0, 61.0]))
-    # log(60) is 4.09; a price below zero is none.
-    assert np.isnan(columns.log_return).tolist() == [True, True, False, True, True]
-    assert columns.samples[-1, 0] == 1
+    # log 54.5 is 3.998, log 55 is 4.007.
+    columns = rolled(RollingSum("returns", 2), [1.0, 54.5, 1.0, 55.0, 1.0])
+    assert np.isnan(columns.log_return).tolist() == [True, False, False, True, True]
+
+
+def test_return_over_steps_that_no_market_makes_is_not_summed() -> None:
+    # e^3, then e^6 over two steps: more than e^4.
+    columns = rolled(RollingSum("squares", 3, horizon=2, need=0), [1.0, *np.exp([3.0, 6.0, 6.0])])
+    assert columns.terms[0].tolist() == [0, 0, 0, 1]
+    assert columns.values[0, -1] == pytest.approx(9.0)
+
+
+def test_return_is_exact_where_the_log_of_the_ratio_is_not() -> None:
+    columns = rolled(RollingSum("returns", 1), [1e5, 1e5 * (1 + 1e-9)])
+    step = (1e5 * (1 + 1e-9) - 1e5) / 1e5
+    assert columns.log_return[1] == pytest.approx(step - step**2 / 2, rel=1e-8)
+
+
+def test_returns_that_span_all_prices_there_are_add_up() -> None:
+    # From 1e-12 to 1e12: log 1e24 is 55.26, more than 63 bits of units hold.
+    close = np.geomspace(1e-12, 1e12, 20).tolist()
+    columns = rolled(RollingSum("returns", 19), close)
+    assert columns.values[0, -1] == pytest.approx(24 * np.log(10.0), rel=1e-15)
+    back = rolled(RollingSum("returns", 19), close[::-1])
+    assert back.values[0, -1] == pytest.approx(-24 * np.log(10.0), rel=1e-15)
+
+
+def test_samples_are_sound_between_complete_bars_only() -> None:
+    windows = Windows([[RollingSum("returns", 2)]])
+    given = samples([100.0] * 8)
+    given.complete[[1, 5]] = False
+    # A sample comes from two bars: an incomplete one breaks two. Counted to the longest window.
+    assert windows.push(given).sound.tolist() == [1, 0, 0, 1, 2, 0, 0, 1]
+    assert windows.push(samples([100.0] * 4)).sound.tolist() == [2, 3, 3, 3]
 
 
 def test_flat_prices_sum_to_exactly_zero_after_a_spike_has_left() -> None:
-    close = np.concatenate([[100.0, 150.0, 100.0], np.full(200, 100.0)])
-    columns = push(Windows([[Window(120)]], []), close)
-    assert columns.squares[-1, 0] == 0.0
-    assert columns.total[-1, 0] == 0.0
+    kinds: tuple[Summand, ...] = (
+        "returns", "squares", "deviations", "products", "signed_products", "capped_squares",
+    )  # fmt: skip
+    sums = [RollingSum(of, 20) for of in kinds]
+    close = [100.0, 150.0, 100.1, *[100.0] * 60]
+    columns = Windows([sums]).push(samples(close))
+    assert columns.values[:, -1].tolist() == [0.0] * 6
+    assert columns.terms[:, -1].tolist() == [20, 20, 20, 19, 19, 20]
 
 
-def test_sums_match_fractions_on_the_integers_exactly() -> None:
-    random = np.random.default_rng(3)
-    close = 100.0 * np.exp(np.cumsum(random.standard_t(3, 400) * 1e-3))
-    columns = push(Windows([[Window(120)]], []), close)
-    q = [round(log1p((new - old) / old) * 2**58) for old, new in itertools.pairwise(close)]
-    for row in (130, 250, 399):
-        window = q[row - 120 : row]
-        exact = Fraction(sum(value * value for value in window), 2**116)
-        # One rounding for each of the two 64-bit limbs.
-        assert abs(Fraction(columns.squares[row, 0]) / exact - 1) < Fraction(1, 2**52)
-        assert columns.total[row, 0] == sum(window) * UNIT
+def capped(cap: Cap, last: float = 0.01) -> float:
+    """The last capped square of +-0.001, and then `last`; the cap is judged by the ten before."""
+    close = closes([0.001, -0.001] * 10 + [last]).tolist()
+    squares, newest = RollingSum("squares", 10, lag=1), RollingSum("capped_squares", 10, lag=1)
+    columns = rolled(newest, [*close, close[-1]], squares, cap=cap)
+    return float(columns.values[1, -1] - 9 * 0.001**2)
 
 
-def test_deviation_stays_within_the_promise_on_tame_and_nasty_returns() -> None:
-    random = np.random.default_rng(5)
-    tame = 100.0 * np.exp(np.cumsum(random.normal(0, 1e-4, 2000)))
-    nasty = tame.copy()
-    nasty[500:] *= 1.5
-    for close in (tame, nasty):
-        columns = push(Windows([[Window(120)]], []), close)
-        wide = np.diff(np.log(close.astype(np.longdouble)))
-        for row in (400, 510, 1000, 1999):
-            window = wide[row - 120 : row]
-            oracle = np.sqrt(np.mean((window - window.mean()) ** 2) * 120 / 119)
-            mean = columns.total[row, 0] / 120
-            std = np.sqrt((columns.squares[row, 0] - 120 * mean**2) / 119)
-            assert abs(std / float(oracle) - 1) < 1e-10
+def test_return_is_capped_at_so_many_root_mean_squares_before_it() -> None:
+    assert capped(Cap(sigmas=3.0)) == pytest.approx(0.003**2)
+    assert capped(Cap(sigmas=3.0), last=-0.01) == pytest.approx(0.003**2)
+    assert capped(Cap(sigmas=3.0), last=0.0029) == pytest.approx(0.0029**2)
 
 
-def test_ewma_follows_its_recursion_and_skips_missing_samples() -> None:
-    # d = 2^(-1/hl): with a half-life of one sample the weights are 1, 1/2, 1/4, ...
-    close = np.array([1.0, np.e**0.1, np.nan, np.nan, 1.0, np.e**0.3])
-    columns = push(Windows([[Window(1)]], [1.0]), close)
-    assert np.isnan(columns.ewma[0, 0])
-    assert columns.ewma[1:5, 0] == pytest.approx([0.01] * 4)
-    assert columns.ewma[5, 0] == pytest.approx((0.09 + 0.01 / 16) / (1 + 1 / 16))
+def test_cap_counts_the_scale_as_its_floor_at_least() -> None:
+    assert capped(Cap(sigmas=3.0, floor=0.002)) == pytest.approx(0.006**2)
 
 
-def test_returns_that_add_up_to_more_than_the_range_raise() -> None:
-    close = np.exp(3.9 * np.arange(20))  # 3.9, 7.8, 11.7, 15.6, 19.5
-    with pytest.raises(OverflowError, match="less than 16, row 5 does not"):
-        push(Windows([[Window(20)]], []), close)
+def test_cap_counts_the_scale_as_half_a_tick_at_least() -> None:
+    # A price of 100 e^0.01 = 101.005; half a tick of 0.4 is 0.00198 of it.
+    expected = (3.0 * 0.2 / (100.0 * np.exp(0.01))) ** 2
+    assert capped(Cap(sigmas=3.0, tick=0.4)) == pytest.approx(expected)
 
 
-@settings(max_examples=40)
-@given(st.data())
-def test_windows_of_any_cut_and_interleaving_are_the_same_bits(data: st.DataObject) -> None:
-    random = np.random.default_rng(data.draw(st.integers(0, 2**32 - 1)))
-    symbols, rows = 3, 90
-    close = 50 * np.exp(np.cumsum(random.standard_t(3, (symbols, rows)) * 1e-2, axis=1))
-    close[random.random((symbols, rows)) < 0.1] = np.nan
-    wanted = [
-        [Window(7), Window(20, lag=1)],
-        [Window(7), Window(33, lag=1)],
-        [Window(7), Window(5)],
+def test_return_is_not_capped_while_the_scale_is_unknown() -> None:
+    windows = [RollingSum("squares", 4, lag=1), RollingSum("capped_squares", 4, lag=1)]
+    columns = rolled(windows[1], closes([0.001, 0.5, 0.001, 0.001, 0.001]).tolist(), windows[0])
+    assert columns.values[1, -1] == pytest.approx(0.25 + 3e-6)
+
+
+def test_window_by_duration_has_the_samples_since_and_ties_in_arrival_order() -> None:
+    # windows.md: by timestamp, all four samples of one time would see the same [1, 9, 9, 9, 5].
+    times = [0, 5 * S, 5 * S, 5 * S, 7 * S, 10 * S]
+    windows = Windows([[RollingSum("trades", duration_us=5 * S)]], timed=True)
+    columns = windows.push(samples([1.0] * 6, times, [1, 2, 3, 4, 5, 6]))
+    # (0, 5], three times as it fills; (2, 7]; (5, 10].
+    assert columns.values[0, 1:].tolist() == [2.0, 5.0, 9.0, 14.0, 11.0]
+    assert columns.terms[0].tolist() == [1, 1, 2, 3, 4, 2]
+
+
+def test_window_by_duration_is_full_once_the_first_sample_has_left_it() -> None:
+    times = [3 * S, 4 * S, 8 * S - 1, 8 * S, 8 * S, 20 * S]
+    windows = Windows([[RollingSum("trades", duration_us=5 * S, need=0)]], timed=True)
+    assert known(windows.push(samples([1.0] * 6, times))) == [False] * 3 + [True] * 3
+
+
+def test_window_by_duration_needs_one_term() -> None:
+    windows = Windows([[RollingSum("squares", duration_us=5 * S)]], timed=True)
+    columns = windows.push(samples([1.0, 2.0, np.nan], [0, 6 * S, 12 * S]))
+    assert columns.values[0, 1] == pytest.approx(np.log(2.0) ** 2)
+    assert known(columns) == [False, True, False]
+
+
+def test_window_by_duration_that_lags_leaves_the_newest_out() -> None:
+    times = [0, 5 * S, 5 * S, 7 * S, 20 * S]
+    windows = Windows([[RollingSum("trades", duration_us=5 * S, lag=1, need=0)]], timed=True)
+    columns = windows.push(samples([1.0] * 5, times, [1, 2, 4, 8, 16]))
+    assert columns.values[0, 1:].tolist() == [0.0, 2.0, 6.0, 0.0]
+
+
+def test_pair_is_in_a_window_by_duration_with_its_older_half() -> None:
+    times = [0, 1 * S, 2 * S, 6 * S, 7 * S]
+    windows = Windows([[RollingSum("products", duration_us=5 * S, need=0)]], timed=True)
+    columns = windows.push(samples(closes([0.1, 0.2, 0.3, 0.4]), times))
+    # At 6 s the window is (1, 6]: the pair of the returns at 1 s and 2 s has left it.
+    assert columns.values[0, 3:] == pytest.approx([0.06, 0.12], rel=1e-12)
+
+
+def test_windows_of_two_symbols_have_lengths_and_caps_of_their_own() -> None:
+    close = closes([*GOLDEN, 0.05, *GOLDEN]).tolist()
+    index = np.tile(np.array([0, 1], dtype=np.int32), len(close))
+    sums = [
+        [RollingSum("squares", length, lag=1), RollingSum("capped_squares", length, lag=1)]
+        for length in (4, 7)
     ]
-    alone = [push(Windows([wanted[s]], [9.0]), close[s]) for s in range(symbols)]
-    together = Windows(wanted, [9.0])
-    order = random.permutation(np.repeat(np.arange(symbols, dtype=np.int32), rows))
-    positions = np.array([np.count_nonzero(order[:at] == order[at]) for at in range(len(order))])
-    cuts = np.sort(random.integers(0, len(order), 5))
-    got = [
-        together.push(part, np.ascontiguousarray(close[part, at]), np.ones(len(part), dtype=bool))
-        for part, at in zip(np.split(order, cuts), np.split(positions, cuts), strict=True)
-    ]
-    for name in ("log_return", "samples", "filled", "whole", "total", "squares", "ewma"):
-        joined = np.concatenate([getattr(columns, name) for columns in got])
-        for s in range(symbols):
-            assert joined[order == s].tobytes() == getattr(alone[s], name).tobytes()
+    caps = [Cap(sigmas=2.0), Cap(sigmas=5.0)]
+    both = Windows(sums, caps=caps).push(samples(np.repeat(close, 2), symbol_index=index))
+    for symbol, (own, cap) in enumerate(zip(sums, caps, strict=True)):
+        alone = Windows([own], caps=[cap]).push(samples(close))
+        assert both.values[:, symbol::2].tobytes() == alone.values.tobytes()
+
+
+def test_push_of_no_rows_gives_columns_of_none() -> None:
+    columns = Windows([[RollingSum("returns", 3), RollingSum("squares", 3)]], [1.0]).push(
+        samples([])
+    )
+    assert columns.values.shape == (2, 0)
+    assert columns.ewma.shape == (1, 0)
+
+
+def test_snapshot_holds_no_more_than_the_longest_windows_need() -> None:
+    windows = Windows([[RollingSum("squares", 50), RollingSum("trades", 9)]])
+    sizes = []
+    for _ in range(3):
+        windows.push(samples([100.0] * 5000))
+        held = windows.snapshot(0)
+        sizes.append([len(held["tape_0"]), len(held["tape_1"])])
+    assert sizes == [[51, 10]] * 3

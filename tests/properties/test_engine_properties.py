@@ -9,8 +9,9 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from pipeline.analysis import StepResult
 from pipeline.config import Config
-from pipeline.engine import ShardEngine, StepResult
+from pipeline.engine import ShardEngine
 from pipeline.schema import TRADES
 from tests.pipeline.trades import START_US, trades_frame
 

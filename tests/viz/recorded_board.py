@@ -99,6 +99,7 @@ class RecordedBoard:
             venue="recorded",
             symbols=self._symbols,
             every_us=SECOND,
+            by_trade=False,
             headline="realized_vol_1m",
             detector="multi_horizon",
             enter=dict.fromkeys(self._symbols, ENTER),

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from pipeline.config import DetectorConfig
 from pipeline.detect.episodes import Episode, Episodes, ScoredRows, alerts_frame, severity_of
@@ -9,6 +10,8 @@ from pipeline.detect.protocol import Scores
 from pipeline.schema import ALERTS
 
 S = 1_000_000
+
+Held = dict[str, NDArray[np.generic]]
 
 CONFIG = DetectorConfig(enter=6.0, exit=3.0, hold="3s", cool_down="5s", min_move_bp=5.0)
 
@@ -40,6 +43,12 @@ def episodes(symbols: int = 1) -> Episodes:
 def summary(episode: Episode) -> tuple[int, int | None, float, str, int]:
     end_s = None if episode.end_us is None else episode.end_us // S
     return episode.start_us // S, end_s, episode.peak_score, episode.severity, episode.revision
+
+
+def same(one: Held, other: Held) -> bool:
+    return {name: value.tobytes() for name, value in one.items()} == {
+        name: value.tobytes() for name, value in other.items()
+    }
 
 
 def test_episode_starts_at_enter_and_tells_what_judged_it() -> None:
@@ -126,6 +135,53 @@ def test_episodes_of_two_symbols_do_not_touch() -> None:
     watch.push(rows(6.0, symbol=1))
     assert watch.push(rows(4.0, start_s=101)) == []
     assert watch.started.tolist() == [0, 1]
+
+
+def test_restored_episode_goes_on_as_if_nothing_had_happened() -> None:
+    scores = [6.0, 9.0, 2.0, 2.0, 4.0, 2.0, 2.0, float("nan"), 2.0, 2.0, 20.0, 7.0, 13.0, 1.0, 1.0]
+    whole, expected = episodes(), []
+    for at, value in enumerate(scores * 2):
+        expected.append(whole.push(rows(value, start_s=100 + at)))
+    assert [summary(e) for told in expected for e in told][-1] == (115, 123, 9.0, "major", 2)
+    for cut in range(len(expected) + 1):
+        watch, told = episodes(), []
+        for at, value in enumerate(scores * 2):
+            if at == cut:
+                held, watch = watch.snapshot(0), episodes()
+                watch.restore(0, held)
+                assert same(watch.snapshot(0), held)
+            told.append(watch.push(rows(value, start_s=100 + at)))
+        assert told == expected
+        assert watch.started.tolist() == whole.started.tolist()
+        assert same(watch.snapshot(0), whole.snapshot(0))
+
+
+def test_restored_cool_down_still_quiets() -> None:
+    watch, other = episodes(2), episodes(2)
+    watch.push(rows(6.0, 2.0, 2.0, 2.0, 2.0, symbol=1))  # ends at 104
+    other.restore(1, watch.snapshot(1))
+    assert other.push(rows(20.0, start_s=108, symbol=1)) == []
+    assert [summary(e)[0] for e in other.push(rows(6.0, start_s=109, symbol=1))] == [109]
+    assert other.started.tolist() == [0, 2]
+
+
+def test_restored_episode_of_trades_has_no_window() -> None:
+    by_trade = [Episodes(["S0"], [CONFIG], every_us=None) for _ in range(2)]
+    (first,) = by_trade[0].push(rows(6.0))
+    assert (first.horizon_us, first.window_start_us, first.window_end_us) == (None, None, None)
+    by_trade[1].restore(0, by_trade[0].snapshot(0))
+    (risen,) = by_trade[1].push(rows(9.0, start_s=101))
+    assert (risen.horizon_us, risen.window_start_us, risen.window_end_us) == (None, None, None)
+    assert (risen.start_us, risen.severity) == (100 * S, "major")
+
+
+def test_restore_of_calm_ends_what_was_open() -> None:
+    watch = episodes()
+    calm = watch.snapshot(0)
+    watch.push(rows(6.0))
+    watch.restore(0, calm)
+    assert watch.started.tolist() == [0]
+    assert watch.push(rows(2.0, 2.0, 2.0, 2.0, start_s=101)) == []
 
 
 def test_severity_of_a_score_is_the_highest_name_reached() -> None:

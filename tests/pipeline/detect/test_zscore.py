@@ -6,24 +6,20 @@ from numpy.typing import NDArray
 
 from pipeline.detect.protocol import Scores
 from pipeline.detect.zscore import ZScore
-from pipeline.windows import Windows
-
-# The golden returns of the project's mathematics page, and the score of 0.006 after them.
-GOLDEN = [0.001, -0.002, 0.0015, 0.0005, -0.001, 0.003, -0.0025, 0.0, 0.0007, -0.0012]
+from pipeline.windows import RollingSum, Windows
+from tests.pipeline.window_oracles import GOLDEN, closes, samples
 
 
 def score(
     close: NDArray[np.float64], window: int = 10, complete: NDArray[np.bool_] | None = None
 ) -> Scores:
-    detector = ZScore([window])
-    index = np.zeros(len(close), dtype=np.int32)
-    whole = np.ones(len(close), dtype=bool) if complete is None else complete
-    columns = Windows(detector.windows(), []).push(index, close, whole)
-    return detector.score(index, columns, 0)
-
-
-def closes(returns: list[float]) -> NDArray[np.float64]:
-    return 100.0 * np.exp(np.cumsum([0.0, *returns]))
+    detector, given = ZScore([window]), samples(close)
+    if complete is not None:
+        given.complete[:] = complete
+    # Its sums need not be the first ones.
+    (sums,) = detector.sums()
+    columns = Windows([[RollingSum("trades", 3), *sums]]).push(given)
+    return detector.score(given.symbol_index, columns, 1)
 
 
 def test_zscore_of_the_golden_return_excludes_the_tested_return() -> None:
@@ -50,8 +46,9 @@ def test_zscore_of_a_window_with_an_incomplete_bar_is_unknown() -> None:
     complete = np.ones(21, dtype=bool)
     complete[5] = False
     scores = score(closes([*GOLDEN, *GOLDEN]), complete=complete)
-    assert np.isnan(scores.score[10:16]).all()
-    assert not np.isnan(scores.score[16:]).any()
+    # The return into the bar and the one out of it: neither close can be relied on.
+    assert np.isnan(scores.score[10:17]).all()
+    assert not np.isnan(scores.score[17:]).any()
 
 
 def test_zscore_of_an_incomplete_bar_is_unknown() -> None:
@@ -85,3 +82,28 @@ def test_zscore_of_a_missing_return_is_unknown() -> None:
     scores = score(close)
     assert np.isnan(scores.score[-1])
     assert scores.direction[-1] == 0
+
+
+def test_zscore_excludes_the_tested_return_from_what_judges_it() -> None:
+    calm, wild = (score(closes([*GOLDEN, last])).score[-1] for last in (0.006, 0.06))
+    # Golden mean 0 and deviation 0.0016891812612426572.
+    assert calm == pytest.approx(0.006 / 0.0016891812612426572, rel=1e-9)
+    assert wild == pytest.approx(0.06 / 0.0016891812612426572, rel=1e-9)
+
+
+def test_zscore_of_a_constant_return_with_noise_has_a_scale() -> None:
+    noise = np.random.default_rng(1).normal(0.0, 1e-9, 60)
+    scores = score(closes((1e-4 + noise).tolist()), window=30)
+    assert (scores.score[32:] < 6.0).all()
+
+
+def test_zscore_judges_each_symbol_by_a_window_of_its_own() -> None:
+    close = closes([*GOLDEN, *GOLDEN, 0.006])
+    detector = ZScore([10, 15])
+    index = np.tile(np.array([0, 1], dtype=np.int32), len(close))
+    given = samples(np.repeat(close, 2), symbol_index=index)
+    scores = detector.score(index, Windows(detector.sums()).push(given), 0)
+    for symbol, window in enumerate((10, 15)):
+        alone = score(close, window)
+        assert scores.score[symbol::2].tobytes() == alone.score.tobytes()
+        assert set(scores.window_steps[symbol::2].tolist()) == {window}

@@ -1,0 +1,111 @@
+"""What closed bars say: windows advance, features follow, a score, and episodes made of scores."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import polars as pl
+
+from pipeline.detect.episodes import Episodes, ScoredRows, alerts_frame
+from pipeline.detect.zscore import ZScore
+from pipeline.durations import SECOND
+from pipeline.ranges import RangeSums
+from pipeline.schema import ALERTS, BARS, FEATURES_HEAD, FEATURES_TAIL
+from pipeline.windows import Samples, Windows
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeline.closed_bars import ClosedBars
+    from pipeline.config import Config
+    from pipeline.detect.protocol import Scores
+    from pipeline.snapshot import Stage
+
+
+@dataclass(frozen=True, slots=True)
+class StepResult:
+    """What one step made known.
+
+    Attributes:
+        bars: BARS that closed.
+        features: FEATURES_HEAD, the named features, FEATURES_TAIL; row for row as `bars`.
+        alerts: ALERTS that started, rose or ended.
+    """
+
+    bars: pl.DataFrame
+    features: pl.DataFrame
+    alerts: pl.DataFrame
+
+
+class Analysis:
+    """The windows, features, detector and episodes of a shard.
+
+    Attributes:
+        stages: What a snapshot carries.
+        alerts: How many episodes started, per symbol.
+    """
+
+    def __init__(self, symbols: Sequence[str], config: Config) -> None:
+        self._step_us = config.sampling.step_us
+        self._features = config.feature_table()
+        statistics = self._features.statistics
+        detectors = [config.detector_of(symbol) for symbol in symbols]
+        self._detector = ZScore([detector.window for detector in detectors])
+        self._episodes = Episodes(symbols, detectors, every_us=self._step_us)
+        self.alerts = self._episodes.started
+        self._windows = Windows(
+            [[*statistics.sums, *own] for own in self._detector.sums()],
+            statistics.half_lives,
+            timed=self._step_us is None,
+        )
+        self._ranges: RangeSums | None = None
+        self.stages: dict[str, Stage] = {"windows": self._windows, "episodes": self._episodes}
+        if statistics.range_windows:
+            self._ranges = RangeSums(
+                len(symbols), statistics.range_windows, statistics.range_step_us
+            )
+            self.stages["ranges"] = self._ranges
+        named = [(name, pl.Float64()) for name in self._features.names]
+        features = pl.Schema([*FEATURES_HEAD.items(), *named, *FEATURES_TAIL.items()])
+        self._nothing = StepResult(BARS.to_frame(), features.to_frame(), ALERTS.to_frame())
+
+    def publish(self, closed: ClosedBars) -> StepResult:
+        """Advance by closed bars and return what they say."""
+        if closed.frame.is_empty():
+            return self._nothing
+        index, close = closed.symbol_index, closed.prices[3]
+        end_us = closed.open_us if self._step_us is None else closed.open_us + self._step_us
+        columns = self._windows.push(Samples(index, end_us, close, closed.complete, closed.trades))
+        ranges = None
+        if self._ranges is not None:
+            ranges = self._ranges.push(index, end_us, closed.prices, closed.open_us)
+        first = len(self._features.statistics.sums)
+        scores = self._detector.score(index, columns, first)
+        episodes = self._episodes.push(ScoredRows(index, end_us, close, columns.log_return, scores))
+        # Series by series: an expression costs more than a small column.
+        features = pl.DataFrame(
+            [
+                closed.frame["symbol"],
+                closed.frame["open_time"],
+                pl.Series("log_return", columns.log_return, nan_to_null=True),
+                *self._features.compute(closed.frame, columns, ranges).get_columns(),
+                *self._tail(scores),
+            ]
+        )
+        alerts = self._nothing.alerts
+        if episodes:
+            alerts = alerts_frame(episodes, self._detector.name)
+        return StepResult(closed.frame, features, alerts)
+
+    def _tail(self, scores: Scores) -> list[pl.Series]:
+        """Return FEATURES_TAIL."""
+        horizon_s = np.full(len(scores.score), np.nan)
+        if self._step_us is not None:
+            horizon_s = scores.horizon_steps * (self._step_us / SECOND)
+        return [
+            pl.Series("score", scores.score, nan_to_null=True),
+            pl.Series("direction", scores.direction),
+            pl.Series("horizon_s", horizon_s, nan_to_null=True),
+        ]

@@ -1,0 +1,116 @@
+"""The compiled loops of the ledger: which trades come in their turn."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba import boolean, int32, int64, void
+
+from pipeline.compiled import compiled
+from pipeline.marks import NEVER
+from pipeline.signatures import given
+
+#: No market trades so often that ids jump this far ahead: such an id is broken data.
+MAX_JUMP = 100_000_000
+
+_IDS = given(int64)
+
+
+@compiled(void(given(int32), _IDS, int64[::1], int64[::1], int64[::1], boolean[::1]))
+def follow(
+    symbol_index: Any,  # noqa: ANN401 - compiled: the signature has the types
+    trade_id: Any,  # noqa: ANN401
+    first_id: Any,  # noqa: ANN401
+    next_id: Any,  # noqa: ANN401
+    reached: Any,  # noqa: ANN401
+    unusual: Any,  # noqa: ANN401
+) -> None:
+    """Follow the ids of every symbol as long as each comes in its turn.
+
+    Args:
+        symbol_index: Row by row, in arrival order.
+        trade_id: Row by row.
+        first_id: Per symbol, NEVER before its first trade; its first row sets it,
+        next_id: and this: the id whose turn it is.
+        reached: In: as `next_id`, or NEVER where no row can be in turn. Out: the id after the
+            newest row; it means nothing for an unusual symbol.
+        unusual: Set for the symbols with a row that is not in turn.
+    """
+    for row in range(len(trade_id)):
+        s = symbol_index[row]
+        at = trade_id[row]
+        if at != reached[s]:
+            if first_id[s] == NEVER:
+                first_id[s] = next_id[s] = at
+            else:
+                unusual[s] = True
+        reached[s] = at + 1
+
+
+@compiled(
+    void(
+        _IDS, _IDS, int64, int64, int64[::1], int64[::1], int64[:, ::1], boolean[::1], int64[:, ::1]
+    )
+)
+def take_turns(  # noqa: PLR0913, PLR0917 - compiled: each array on its own
+    distinct: Any,  # noqa: ANN401 - compiled: the signature has the types
+    rank: Any,  # noqa: ANN401
+    held: Any,  # noqa: ANN401
+    max_held: Any,  # noqa: ANN401
+    state: Any,  # noqa: ANN401
+    here: Any,  # noqa: ANN401
+    released: Any,  # noqa: ANN401
+    after_loss: Any,  # noqa: ANN401
+    losses: Any,  # noqa: ANN401
+) -> None:
+    """Admit the rows of one symbol one after another.
+
+    Each id is released when all before it are released or lost. When more than `max_held` rows
+    wait, the first hole is lost.
+
+    Args:
+        distinct: The ids of all rows, ascending, each once.
+        rank: Row by row, the position of its id in `distinct`.
+        held: How many rows, at the start, wait already; the others arrive now.
+        max_held: As above.
+        state: In and out: the id whose turn it is, and whether the next row follows a loss. Out:
+            how many rows were duplicates, implausible and released, and how many ranges were lost.
+        here: Per distinct id the row that has it, -1 without one; filled.
+        released: Out: the row that was released, and the row whose arrival released it.
+        after_loss: Out: for each of them whether it follows a loss.
+        losses: Out: the first and the last id of each range that was lost.
+    """
+    next_id, follows_loss = state[0], state[1]
+    here[rank[:held]] = np.arange(held)
+    cursor = np.searchsorted(distinct, next_id)
+    waiting = held
+    out = lost = 0
+    for row in range(held, len(rank)):
+        at = rank[row]
+        if distinct[at] < next_id or here[at] >= 0:
+            state[2] += 1
+            continue
+        if distinct[at] - next_id >= MAX_JUMP:
+            state[3] += 1
+            continue
+        here[at] = row
+        waiting += 1
+        while True:
+            while cursor < len(distinct) and distinct[cursor] == next_id and here[cursor] >= 0:
+                released[out, 0], released[out, 1] = here[cursor], row
+                after_loss[out] = follows_loss == 1
+                follows_loss = 0
+                out += 1
+                cursor += 1
+                next_id += 1
+                waiting -= 1
+            if waiting <= max_held:
+                break
+            while here[cursor] < 0:
+                cursor += 1
+            losses[lost, 0], losses[lost, 1] = next_id, distinct[cursor] - 1
+            lost += 1
+            next_id = distinct[cursor]
+            follows_loss = 1
+    state[0], state[1], state[4], state[5] = next_id, follows_loss, out, lost
