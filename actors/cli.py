@@ -15,6 +15,7 @@ import yaml
 
 from actors.demo import DEMO_CONFIG
 from actors.logs import configure_logging
+from actors.plugins import look_here
 from pipeline.config_file import load_config
 from pipeline.durations import SECOND, parse_duration
 from pipeline.errors import ConfigError, CryptoctopusError, ReplayError
@@ -44,6 +45,7 @@ Address = Annotated[
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code."""
     configure_logging()
+    look_here()
     try:
         app(args=argv, prog_name="cryptoctopus")
     except SystemExit as end:  # how typer returns, also after it has shown a usage error
@@ -126,6 +128,47 @@ def exchange(  # noqa: PLR0913 - a command's options
         admin=admin,
         tls_cert=tls_cert,
         tls_key=tls_key,
+    )
+    raise typer.Exit(code)
+
+
+@app.command()
+def batch(  # noqa: PLR0913 - as above
+    config: ConfigPath,
+    inputs: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="[SYMBOL=]FILE...", help="Dumps, klines or recordings, in any order."
+        ),
+    ],
+    *,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the results go.")],
+    settings: Settings = [],  # noqa: B006 - as above
+    symbol: Annotated[
+        str | None, typer.Option(metavar="SYMBOL", help="Of every file that is given without one.")
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, metavar="N", help="Parts at a time; else as many as CPUs.")
+    ] = None,
+    address: Address = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Drop what another configuration made in DIR.")
+    ] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as JSON.")] = False,
+) -> None:
+    """Run recorded history through the engine; a second run goes on where the first one ended."""
+    from actors.batch import run_batch  # noqa: PLC0415 - as above
+
+    code = run_batch(
+        load_config(config, settings),
+        str(config),
+        inputs,
+        out=out,
+        symbol=symbol,
+        workers=workers,
+        address=address,
+        force=force,
+        as_json=as_json,
     )
     raise typer.Exit(code)
 

@@ -1,63 +1,111 @@
-"""`make bench`: measurements as a table, and as build/bench.json."""
+"""`make bench`: measurements as tables, and as build/bench.json."""
 
 from __future__ import annotations
 
+import argparse
 import json
 import os
 import platform
+import subprocess
+import sys
 import tempfile
+from dataclasses import dataclass, field
 from importlib.metadata import version
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from rich.console import Console
-from rich.table import Table
 
 from tests.benchmarks.board_size import board_size
 from tests.benchmarks.feed_load import feed_load
 from tests.benchmarks.start import start
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
+from tests.benchmarks.tables import terminal_table, write_page
+from tests.benchmarks.timing import PROGRESS
 
 RESULT = Path("build/bench.json")
-PACKAGES = ("polars", "numpy", "numba", "ray", "bokeh", "websocket-client", "aiohttp")
+PAGE = Path("docs/benchmarks.md")
+PACKAGES = (
+    *("polars", "numpy", "numba", "ray", "bokeh", "websocket-client", "aiohttp"),
+    *("pandas", "duckdb", "bytewax", "river"),
+)
 
 
-def main() -> None:
-    """Run every job, one after the other, and write what they measured."""
-    console = Console()
-    jobs: dict[str, dict[str, dict[str, Any]]] = {}
+@dataclass(frozen=True, slots=True)
+class Job:
+    """A job that prints its figures as JSON, in a process of its own.
+
+    Attributes:
+        module: What to run.
+        environment: Settings that a library reads once, when it is loaded.
+    """
+
+    module: str
+    environment: dict[str, str] = field(default_factory=dict)
+
+    def run(self) -> Any:  # noqa: ANN401 - figures
+        """Return the figures."""
+        environment = os.environ | {"OPENBLAS_NUM_THREADS": "1"} | self.environment
+        command = [sys.executable, "-m", self.module]
+        done = subprocess.run(command, env=environment, stdout=subprocess.PIPE, check=True)  # noqa: S603 - our own modules
+        return json.loads(done.stdout)
+
+
+#: As the symbol actors run.
+_ONE_THREAD = {"POLARS_MAX_THREADS": "1"}
+
+COMPUTE = {
+    "history": Job("tests.benchmarks.history.job"),
+    "rolling": Job("tests.benchmarks.rolling.job"),
+    "flush": Job("tests.benchmarks.flush", _ONE_THREAD),
+    "window length": Job("tests.benchmarks.window_length"),
+    "exactness": Job("tests.benchmarks.exactness.job"),
+    "memory": Job("tests.benchmarks.memory"),
+}
+LIVE = {
+    "board": lambda _: board_size(),
+    "start of the demo": start,
+    "feed at 20,000 trades/s": feed_load,
+}
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Run jobs one after the other, and write what they measured."""
+    options = _options(argv)
+    # A file or a pipe has no width of its own.
+    console = Console(width=None if sys.stdout.isatty() else 160)
+    names = options.only or [*COMPUTE, *LIVE]
+    jobs = {}
     with tempfile.TemporaryDirectory() as folder:
-        to_run: dict[str, Callable[[], dict[str, dict[str, Any]]]] = {
-            "board": board_size,
-            "start of the demo": lambda: start(Path(folder)),
-            "feed at 20,000 trades/s": lambda: feed_load(Path(folder)),
-        }
-        for name, job in to_run.items():
-            with console.status(name):
-                jobs[name] = job()
-            console.print(_table(name, jobs[name]))
+        for name in names:
+            PROGRESS.print(f"{name} ...")
+            jobs[name] = COMPUTE[name].run() if name in COMPUTE else LIVE[name](Path(folder))
+            console.print(terminal_table(name, jobs[name]))
+    _write(jobs)
+    console.print(f"written to {RESULT}")
+    if options.markdown:
+        unmarked = write_page(PAGE, jobs)
+        console.print(f"tables written to {PAGE}, but for: {', '.join(unmarked) or 'none'}")
+
+
+def _options(argv: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("--only", action="append", choices=[*COMPUTE, *LIVE], metavar="NAME")
+    parser.add_argument("--markdown", action="store_true", help=f"also put the tables into {PAGE}")
+    parser.epilog = f"names: {', '.join([*COMPUTE, *LIVE])}"
+    return parser.parse_args(argv)
+
+
+def _write(jobs: dict[str, Any]) -> None:
+    """Write the result; what was measured before and not now stays."""
     RESULT.parent.mkdir(exist_ok=True)
+    before = json.loads(RESULT.read_text(encoding="utf-8"))["jobs"] if RESULT.exists() else {}
     result = {
         "machine": f"{platform.machine()}, {os.cpu_count()} CPUs",
         "python": platform.python_version(),
         "versions": {package: version(package) for package in PACKAGES},
-        "jobs": jobs,
+        "jobs": before | jobs,
     }
     RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
-    console.print(f"written to {RESULT}")
-
-
-def _table(name: str, peers: dict[str, dict[str, Any]]) -> Table:
-    """Return one column a peer, one row a figure."""
-    table = Table(title=name)
-    table.add_column("")
-    for peer in peers:
-        table.add_column(peer, justify="right")
-    for figure in next(iter(peers.values())):
-        table.add_row(figure, *(f"{found[figure]:,}" for found in peers.values()))
-    return table
 
 
 if __name__ == "__main__":

@@ -1,0 +1,63 @@
+"""Figures as tables: for the terminal, and for the page of measurements."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from rich.table import Table
+
+Figures = dict[str, dict[str, Any]]
+
+MOST_COLUMNS = 10
+
+
+def terminal_table(name: str, peers: Figures) -> Table:
+    """Return the figures of every peer."""
+    heading, *rows = _cells(peers)
+    table = Table(title=name)
+    for at, column in enumerate(heading):
+        table.add_column(column, justify="right" if at else "left")
+    for row in rows:
+        table.add_row(*row)
+    return table
+
+
+def write_page(page: Path, jobs: dict[str, Figures]) -> list[str]:
+    """Put each job's table between its marks on the page; return the jobs it has no marks for.
+
+    The marks of a job are the lines `<!-- NAME -->` and `<!-- end of NAME -->`.
+    """
+    text = page.read_text(encoding="utf-8")
+    unmarked = []
+    for name, peers in jobs.items():
+        begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
+        if begin not in text or end not in text:
+            unmarked.append(name)
+            continue
+        before, _, rest = text.partition(begin)
+        _, _, after = rest.partition(end)
+        text = before + begin + _markdown(peers) + end + after
+    page.write_text(text, encoding="utf-8")
+    return unmarked
+
+
+def _markdown(peers: Figures) -> str:
+    heading, *rows = _cells(peers)
+    rule = ["---", *["---:"] * (len(heading) - 1)]
+    return "".join(f"| {' | '.join(row)} |\n" for row in [heading, rule, *rows])
+
+
+def _cells(peers: Figures) -> list[list[str]]:
+    """Return the heading and one row a peer; or one row a figure, where there are many."""
+    figures = list(dict.fromkeys(figure for found in peers.values() for figure in found))
+    cells = [["", *(figure.replace("_", " ") for figure in figures)]]
+    for peer, found in peers.items():
+        cells.append([peer, *(_text(found.get(figure)) for figure in figures)])
+    return (
+        cells if len(figures) <= MOST_COLUMNS else [list(row) for row in zip(*cells, strict=True)]
+    )
+
+
+def _text(value: float | None) -> str:
+    return "-" if value is None else f"{value:,}"

@@ -1,0 +1,143 @@
+"""`cryptoctopus batch` as a user runs it, on a real cluster, interrupted and killed."""
+
+from __future__ import annotations
+
+import json
+import signal
+from collections.abc import Callable
+from pathlib import Path
+
+import polars as pl
+import pytest
+from polars.testing import assert_frame_equal
+
+from actors.client import find_pipeline
+from pipeline.batch.folder import BatchFolder
+from tests.commands import Command
+from tests.pipeline.batch.histories import CONFIG, contents, market, run_here, table, write_dump
+from tests.waiting import wait_until
+
+pytestmark = pytest.mark.cluster
+
+RECORDED = (
+    Path(__file__).resolve().parents[2] / "../shared/data/ticks-freqtrade/XRP_OLD-trades.json.gz"
+)
+
+Start = Callable[..., Command]
+
+
+def inputs(folder: Path, *, rows: int = 2_000, days: int = 5) -> list[Path]:
+    """Two symbols, each with `days` files that continue one another."""
+    paths = []
+    for seed, symbol in enumerate(("BTCUSDT", "ETHUSDT")):
+        history = market(rows * days, seed=seed)
+        for day in range(days):
+            path = folder / f"{symbol}-aggTrades-2023-11-{14 + day}.csv"
+            paths.append(write_dump(path, history[day * rows : (day + 1) * rows]))
+    return paths
+
+
+def arguments(folder: Path, paths: list[Path], out: str, cluster: str) -> list[str]:
+    config = folder / "batch.yaml"
+    config.write_text(json.dumps(CONFIG.model_dump(mode="json")))  # JSON is YAML
+    files = [str(path) for path in paths]
+    return ["batch", str(config), *files, "--out", str(folder / out), "--address", cluster]
+
+
+def test_batch_writes_the_same_bytes_for_any_number_of_workers(
+    cluster: str, command: Start, tmp_path: Path
+) -> None:
+    paths = inputs(tmp_path, rows=500, days=3)
+    one = command(*arguments(tmp_path, paths, "one", cluster), "--workers", "1", "--json")
+    assert one.wait() == 0, one.errors
+    two = command(*arguments(tmp_path, paths[::-1], "two", cluster), "--workers", "3")
+    assert two.wait() == 0, two.errors
+    found = contents(tmp_path / "one")
+    assert contents(tmp_path / "two") == found
+    assert json.loads("".join(one.lines)) == json.loads(found["summary.json"])
+    assert any("ETHUSDT" in line and "1,500" in line for line in two.lines)
+    run_here(tmp_path / "here", *paths)
+    here = contents(tmp_path / "here")
+    tables = {name for name in here if name.endswith(".parquet") and name != "rejected.parquet"}
+    assert len(tables) > 8
+    assert all(here[name] == found[name] for name in tables)
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
+def test_batch_that_was_killed_or_interrupted_goes_on_to_the_same_bytes(
+    cluster: str, command: Start, tmp_path: Path, number: signal.Signals, code: int
+) -> None:
+    paths = inputs(tmp_path)
+    undisturbed = command(*arguments(tmp_path, paths, "undisturbed", cluster))
+    assert undisturbed.wait() == 0, undisturbed.errors
+    again = arguments(tmp_path, paths, "out", cluster)
+    stopped = command(*again, "--workers", "1")
+    markers = tmp_path / "out" / ".parts"
+    wait_until(lambda: len(list(markers.glob("symbol=*/*.json"))) >= 3, "finished parts")
+    stopped._process.send_signal(number)
+    assert stopped.wait() == code
+    assert len(list(markers.glob("symbol=*/*.json"))) < 12
+    assert not (tmp_path / "out" / "summary.json").exists()
+    resumed = command(*again)
+    assert resumed.wait() == 0, resumed.errors
+    assert contents(tmp_path / "out") == contents(tmp_path / "undisturbed")
+
+
+@pytest.mark.skipif(not RECORDED.exists(), reason="the recorded market data is not here")
+def test_batch_of_recorded_trades_makes_the_bars_of_a_live_run_of_them(
+    cluster: str, command: Start, tmp_path: Path
+) -> None:
+    exchange = command(
+        "exchange", "--replay", f"XRPETH={RECORDED}", "--speed", "50000", "--port", "0"
+    )
+    websocket_url, rest_url = exchange.line_with("exchange: ").split()[1:]
+    raw = {
+        "symbols": ["XRPETH"],
+        "features": ["realized_vol_1m"],
+        "venue": {"websocket_url": websocket_url, "rest_url": rest_url},
+        "board": {"history": "7d"},
+    }
+    config = tmp_path / "live.yaml"
+    config.write_text(json.dumps(raw))  # JSON is YAML
+    live = command("run", str(config), "--no-board", "--address", cluster)
+    live.line_with("running without a board")
+    pipeline = find_pipeline()
+    assert pipeline is not None
+    end = pl.datetime(2019, 10, 13, 11, 20, time_zone="UTC")
+    wait_until(lambda: pipeline.bars().select((pl.col("open_time") >= end).any()).item(), "the end")
+    bars = pipeline.bars()
+    live.interrupt()
+    assert live.wait() == 130
+
+    files = [f"XRPETH={RECORDED}", "--out", str(tmp_path / "out")]
+    run = command("batch", str(config), *files, "--address", cluster)
+    assert run.wait() == 0, run.errors
+    batch = table(tmp_path / "out", "bars")
+    assert batch.height == 190_801
+    # The live clock goes on after the last trade.
+    assert_frame_equal(bars.head(batch.height), batch, check_exact=True)
+
+
+def test_batch_with_a_part_that_fails_names_it(
+    cluster: str, command: Start, tmp_path: Path
+) -> None:
+    paths = inputs(tmp_path, rows=100, days=1)
+    BatchFolder(tmp_path / "out").open()
+    (tmp_path / "out" / "bars").write_text("in the way")
+    run = command(*arguments(tmp_path, paths[:1], "out", cluster))
+    assert run.wait() == 1
+    assert f"{paths[0]}, BTCUSDT: NotADirectoryError: " in run.errors.splitlines()[-1]
+
+
+def test_batch_with_a_damaged_file_names_it_and_reads_the_others(
+    cluster: str, command: Start, tmp_path: Path
+) -> None:
+    paths = inputs(tmp_path, rows=100, days=1)
+    damaged = tmp_path / "SOLUSDT-aggTrades-2023-11-14.zip"
+    damaged.write_bytes(b"PK\x03\x04 and no more")
+    run = command(*arguments(tmp_path, [*paths, damaged], "out", cluster))
+    assert run.wait() == 0, run.errors
+    assert any(str(damaged) in line for line in run.errors.splitlines())
+    summary = json.loads((tmp_path / "out" / "summary.json").read_text())
+    assert set(summary["symbols"]) == {"BTCUSDT", "ETHUSDT"}
+    assert [row["file"] for row in summary["damaged"]] == [str(damaged)]
