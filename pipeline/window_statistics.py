@@ -2,7 +2,7 @@
 
 | name | what | unit |
 |---|---|---|
-| `return@W` | log return over the window, where every step is known | |
+| `return@W` | log return over the window, where every step is known; of trades, of those known | |
 | `variance@W` | mean squared return | per second |
 | `variance@W,step=S` | of returns over S, at every grid step: robust to bounce | per second |
 | `bipower@W` | pi/2 times the mean product of neighbouring sizes: without jumps | per second |

@@ -163,8 +163,11 @@ class Windows:
     Args:
         sums: Per symbol, its sums: of the same kinds and horizons in the same order for each.
         half_lives: Of EWMAs: in samples, or in seconds if `timed`.
-        caps: Per symbol, for `capped_squares`; each of those needs its `scale` among the sums.
+        caps: Per symbol, for `capped_squares`; each of those needs its `scale` before it.
         timed: Whether samples come at any time, each a trade, rather than one a grid step.
+
+    Raises:
+        ValueError: A sum cannot be had as said.
     """
 
     def __init__(
@@ -176,6 +179,8 @@ class Windows:
         timed: bool = False,
     ) -> None:
         symbols, count = len(sums), len(sums[0])
+        for own in sums:
+            _check(own, sums[0], timed=timed)
         tapes, horizon, kinds = _tapes(sums, timed=timed)
         caps = [Cap()] * symbols if caps is None else caps
         self._settings = (
@@ -298,6 +303,19 @@ class Windows:
             ]
         self._settings = (new, *self._settings[1:])
         self._state = (storage, *self._state[1:])
+
+
+def _check(own: Sequence[RollingSum], alike: Sequence[RollingSum], *, timed: bool) -> None:
+    """Refuse what would be summed wrongly."""
+    if [(one.of, one.horizon) for one in own] != [(one.of, one.horizon) for one in alike]:
+        raise ValueError("expected sums of the same kinds and horizons for every symbol")
+    for at, one in enumerate(own):
+        if (one.length > 0) == (one.duration_us > 0) or (one.duration_us > 0 and not timed):
+            raise ValueError(f"expected a length, or with times a duration, found {one}")
+        if one.needed < 1 and one.of in {"deviations", "capped_squares"}:  # means are taken
+            raise ValueError(f"expected to need at least one term, found {one}")
+        if one.of == "capped_squares" and one.scale not in own[:at]:
+            raise ValueError(f"expected {one.scale} before what it caps, found {one}")
 
 
 def _tapes(

@@ -113,7 +113,7 @@ def test_config_problem_names_the_file(tmp_path: Path) -> None:
         ),
         (
             "symbols: [A]\nsampling: {every: 7s}",
-            "features: 'realized_vol_1m': expected a window that is a multiple of 7s, found 'varian",
+            "features: 'realized_vol_1m': expected a window that is a multiple of 7s, found ",
         ),
         (
             "symbols: [A]\nvenue: {name: exchange, rest_url: 'http://h:1'}",
@@ -123,6 +123,18 @@ def test_config_problem_names_the_file(tmp_path: Path) -> None:
         ("symbols: [A]\noverrides: {B: {detector: {}}}", "overrides: expected names listed under"),
         ("symbols: [A]\nboard: {port: '5006'}", "board.port: Input should be a valid integer"),
         ("symbols: [A]\nsampling: {every: 1}", "sampling.every: expected a duration such as 100ms"),
+        ("symbols: [A]\nsampling: {every: 50ms}", "sampling.every: expected 100ms to 1h, found 50"),
+        ("symbols: [A]\nsampling: {every: trades}", "sampling.every: expected a duration such as"),
+        (
+            "symbols: [A]\nsampling: {every: trade}\nfeatures: [trade_burst_z_10s]",
+            "features: 'trade_burst_z_10s': expected a grid (sampling.every) for 'trades@30m,",
+        ),
+        (
+            "symbols: [A]\nplugins: [no_such_module]\nfeatures: [mine]",
+            "plugins: expected a module that can be imported, found 'no_such_module': No module",
+        ),
+        ("symbols: [A]\nplugins: [polars, polars]", "plugins: expected each name once, found pola"),
+        ("symbols: [A]\nplugins: [polars]", "plugins: expected functions marked @feature in 'pol"),
         ("detector: {}", "symbols: required, but missing"),
         ("", "expected a mapping of sections, found an empty file"),
         ("- 1", "expected a mapping of sections, found list"),
@@ -179,6 +191,36 @@ def test_overrides_report_a_problem_of_the_main_detector_once(tmp_path: Path) ->
         "detector.windw: unknown key",
         "overrides.A.detector.entr: unknown key",
     ]
+
+
+def test_every_trade_is_a_sample_where_sampling_says_so(tmp_path: Path) -> None:
+    text = "symbols: [A]\nsampling: {every: trade}\nfeatures: [realized_vol_5m]"
+    config = load_config(write(tmp_path, text))
+    assert config.sampling.step_us is None
+    assert config.warm_up_us == 300_000_000
+    assert config.model_dump(mode="json")["sampling"]["every"] == "trade"
+    assert Config.model_validate(config.model_dump(mode="json")) == config
+    assert load_config(write(tmp_path, "symbols: [A]")).sampling.step_us == 1_000_000
+
+
+def test_plugins_join_the_features(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setattr("sys.dont_write_bytecode", True)
+    (tmp_path / "features_of_mine.py").write_text(
+        "import polars as pl\n"
+        "from pipeline.features import feature\n"
+        "@feature('vol_spread_{w}')\n"
+        "def vol_spread(w):\n"
+        "    return pl.col(f'realized_vol_{w}') - pl.col('realized_vol_1h')\n",
+        encoding="utf-8",
+    )
+    text = "symbols: [A]\nplugins: [features_of_mine]\nfeatures: [vol_spread_5m]"
+    assert load_config(write(tmp_path, text)).feature_table().names == ("vol_spread_5m",)
+    text = text.replace("vol_spread_5m", "vol_spread_5d, realized_vol_9x")
+    (problem,) = problems_of(tmp_path, text)
+    assert problem.startswith("features: 'vol_spread_5d': expected a window up to 1d, found 'varia")
+    assert "; expected one of bipower_vol_{window}, " in problem
+    assert problem.endswith(", vol_spread_{w}, found 'realized_vol_9x'")
 
 
 def test_warm_up_covers_the_longest_window_and_the_samples_a_score_needs(tmp_path: Path) -> None:

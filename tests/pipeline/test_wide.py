@@ -143,6 +143,16 @@ def test_as_float3_of_what_a_double_holds_is_that(number: int) -> None:
     assert wide.as_float3(*limbs3(number)) == float(number)
 
 
+@tried
+@given(st.sampled_from([-(2**126), *EDGES[:-1]]) | st.integers(-(2**127), 2**127 - 1))
+@example(-1)
+@example(-WORD)
+@example(2**127 - 1)
+@example(-(2**127))
+def test_as_signed_float_is_the_nearest_double_to_a_rounding_a_limb(number: int) -> None:
+    assert is_near(wide.as_signed_float(*limbs(number)), number)
+
+
 def scattered(values: list[int], repeated: int = 1) -> tuple[float, Fraction]:
     """What scatter makes of the sums of repeated values, and what it is."""
     count, total = len(values) * repeated, sum(values) * repeated

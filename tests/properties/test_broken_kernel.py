@@ -57,6 +57,7 @@ MUTANTS = [
     ("return top + (1 if new_high < high else 0)", "return top"),
     ("return top - (1 if new_high > high else 0)", "return top"),
     ("(new_high - _ONE if by < 0 else new_high)", "new_high"),
+    ("if high <= _MAX_SIGNED:", "if True:"),
     ("borrow = 0 if high == _ZERO and low == _ZERO else 1", "borrow = 0"),
     ("        new_top -= 1\n", "        pass\n"),
     ("new_top = top * count + np.int64(more_carry)", "new_top = top * count"),
