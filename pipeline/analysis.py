@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from pipeline.closed_bars import ClosedBars
     from pipeline.config import Config
-    from pipeline.detect.protocol import Scores
+    from pipeline.detect.protocol import Detector, Scores
     from pipeline.snapshot import Stage
 
 
@@ -52,7 +52,7 @@ class Analysis:
         self._features = config.feature_table()
         statistics = self._features.statistics
         detectors = [config.detector_of(symbol) for symbol in symbols]
-        self._detector = ZScore([detector.window for detector in detectors])
+        self._detector: Detector = ZScore([detector.window for detector in detectors])
         self._episodes = Episodes(symbols, detectors, every_us=self._step_us)
         self.alerts = self._episodes.started
         self._windows = Windows(
@@ -67,6 +67,7 @@ class Analysis:
                 len(symbols), statistics.range_windows, statistics.range_step_us
             )
             self.stages["ranges"] = self._ranges
+        self._blank = {name: stage.snapshot(0) for name, stage in self.stages.items()}
         named = [(name, pl.Float64()) for name in self._features.names]
         features = pl.Schema([*FEATURES_HEAD.items(), *named, *FEATURES_TAIL.items()])
         self._nothing = StepResult(BARS.to_frame(), features.to_frame(), ALERTS.to_frame())
@@ -98,6 +99,11 @@ class Analysis:
         if episodes:
             alerts = alerts_frame(episodes, self._detector.name)
         return StepResult(closed.frame, features, alerts)
+
+    def forget(self, index: int) -> None:
+        """Start the windows of a symbol anew."""
+        for name in self.stages.keys() - {"episodes"}:
+            self.stages[name].restore(index, self._blank[name])
 
     def _tail(self, scores: Scores) -> list[pl.Series]:
         """Return FEATURES_TAIL."""

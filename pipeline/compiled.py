@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -17,13 +18,18 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
 _Loop = TypeVar("_Loop", bound="Callable[..., Any]")
+_IMPORT = re.compile(rb"^from pipeline(?:\.\w+)*?(?:\.(\w+))? import", re.MULTILINE)
 
 
 def _folder() -> Path:
     """Return where compiled copies of the loops as they now stand are kept."""
-    sources = [path.read_bytes() for path in sorted(Path(__file__).parent.rglob("*.py"))]
-    loops = [text for text in sources if b"from pipeline.compiled import" in text]
-    state = hashlib.sha256(b"\0".join(loops)).hexdigest()[:16]
+    folder = Path(__file__).parent
+    texts = {f"pipeline.{path.stem}": path.read_bytes() for path in sorted(folder.rglob("*.py"))}
+    loops = {name for name, text in texts.items() if b"from pipeline.compiled import" in text}
+    # And what they take their constants from.
+    taken = {f"pipeline.{name.decode()}" for loop in loops for name in _IMPORT.findall(texts[loop])}
+    sources = [texts[name] for name in sorted(loops | (taken & texts.keys()))]
+    state = hashlib.sha256(b"\0".join(sources)).hexdigest()[:16]
     root = Path(config.CACHE_DIR or Path(__file__).parent / "__pycache__")
     return root / f"compiled-{state}"
 

@@ -140,9 +140,9 @@ class ShardEngine:
         """Take it that the venue numbers a symbol's trades anew.
 
         What there is of the symbol is finished as by `finish`, then one bar without a price breaks
-        the series, so that no return spans the break. In HEALTH `first_id` and `last_id` are null
-        until the next trade, and from then on those of the new range; the counts go on: `live +
-        backfilled + pending + lost` is the number of ids of all its ranges together.
+        the series: no return spans the break, and windows start anew. In HEALTH `first_id` and
+        `last_id` are null until the next trade, and from then on those of the new range; the counts
+        go on: `live + backfilled + pending + lost` is the number of ids of all its ranges together.
         """
         index = self._index[symbol]
         finished = self._finish([index])
@@ -150,6 +150,7 @@ class ShardEngine:
         closed = self._sampler.relist(index)
         self._tallies.close(closed)
         broken = self._analysis.publish(closed)
+        self._analysis.forget(index)
         return StepResult(
             *(
                 pl.concat([getattr(part, field.name) for part in (finished, broken)])
@@ -251,7 +252,8 @@ class ShardEngine:
             every_us=sampling.every,
             lateness_us=sampling.lateness,
             forward_fill_us=sampling.forward_fill,
-            silence_us=max(config.warm_up_us, sampling.forward_fill),
+            # After it every window has nothing but missing samples.
+            silence_us=sampling.forward_fill + config.warm_up_us,
         )
 
     def _finish(self, indexes: Sequence[int]) -> StepResult:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -128,10 +129,16 @@ class FeatureTable:
     def _check_row_wise(self, name: str) -> None:
         """Refuse an expression whose value depends on other rows, or is no Float64.
 
-        Otherwise history and live would disagree. It is tried on made-up rows, all and one by one.
+        Otherwise history and live would disagree. It is looked at, and tried on made-up rows, all
+        and one by one.
         """
         rows = self._apply(_made_up_rows(self._columns()), self._level[name])
         expression = self._expressions[name]
+        other_rows = ValueError(
+            f"expected {name!r} to need its own row only, found a value that depends on others"
+        )
+        if not _is_row_wise(expression):
+            raise other_rows
         try:
             together = rows.with_columns(expression)[name]
             alone = [row.with_columns(expression)[name] for row in rows.iter_slices(1)]
@@ -141,13 +148,22 @@ class FeatureTable:
         if together.dtype != pl.Float64:
             raise ValueError(f"expected {name!r} to be Float64, found {together.dtype}")
         if not together.equals(pl.concat(alone)):
-            raise ValueError(
-                f"expected {name!r} to need its own row only, found a value that depends on others"
-            )
+            raise other_rows
 
     def _columns(self) -> list[str]:
         roots = {root for one in self._expressions.values() for root in _roots(one)}
         return sorted(roots - self._expressions.keys() | {"log_return"})
+
+
+def _is_row_wise(expression: pl.Expr) -> bool:
+    """Say whether every part of an expression gives a row of its own for each row it is given."""
+    about = expression.meta
+    if about.has_multiple_outputs():  # of columns that a configuration happens to have
+        return False
+    try:
+        return about.is_row_separable() and all(_is_row_wise(part) for part in about.pop())
+    except pl.exceptions.PolarsError:  # how a Python function answers, which may look anywhere
+        return False
 
 
 def _roots(expression: pl.Expr) -> list[str]:
@@ -167,6 +183,8 @@ def _made_up_rows(columns: Sequence[str]) -> pl.DataFrame:
     # Some values repeat, so that groups of equal ones have several rows.
     rows = {name: random.choice(random.lognormal(size=16), 64) for name in columns}
     rows["log_return"] = random.normal(size=64)
+    if "trades" in rows:
+        rows["trades"] = random.integers(0, 9, 64)
     some = pl.int_range(pl.len()) % 11 != 3
     return pl.DataFrame(rows).with_columns(pl.when(some).then(pl.all()))
 
@@ -185,12 +203,17 @@ def load_plugins(plugins: Sequence[str]) -> list[Feature]:
             raise ValueError(
                 f"expected a module that can be imported, found {plugin!r}: {error}"
             ) from error
-        known = (*BUILT_IN, *loaded)  # a plugin may import them
-        own = [one for one in vars(module).values() if isinstance(one, Feature)]
-        own = [one for one in dict.fromkeys(own) if one not in known]
+        held = dict.fromkeys(one for one in vars(module).values() if isinstance(one, Feature))
+        # A plugin may import features of others.
+        own = [one for one in held if one.build.__module__ == module.__name__]
         if not own:
             raise ValueError(f"expected functions marked @feature in {plugin!r}, found none")
         for one in own:
+            if re.fullmatch(r"[a-z][a-z0-9_]*", re.sub(r"\{\w+\}", "5m", one.template)) is None:
+                raise ValueError(
+                    f"expected a name of small letters, digits and _, found {one.template!r} "
+                    f"in {plugin}"
+                )
             if one.template in _RESERVED or any(one.clashes_with(o) for o in (*BUILT_IN, *loaded)):
                 raise ValueError(f"expected a name of its own, found {one.template!r} in {plugin}")
             loaded.append(one)

@@ -15,10 +15,9 @@ import numpy as np
 
 from pipeline import wide
 from pipeline.compiled import compiled
+from pipeline.marks import NEVER
 from pipeline.window_tapes import MAX_RETURN, UNIT
 from pipeline.windows import ENOUGH
-
-NEVER = np.iinfo(np.int64).min
 
 _LN2 = np.log(2.0)
 

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.durations import MINUTE
-from pipeline.range_loop import NEVER, advance, refill
+from pipeline.marks import NEVER
+from pipeline.range_loop import advance, refill
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

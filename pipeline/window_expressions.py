@@ -15,7 +15,8 @@ duration (t - W, t] such as `"5m"`, or a number of samples. Rows of the same tim
 in row order: no row sees a later one.
 
 Null rule: a value is null until its window is full and while fewer than half of its terms are
-known (`ewma_variance`: until the first return). A return is missing where one of its two prices is,
+known; with `by`, while none is (`std`, `zscore`: fewer than two); `score` needs a fifth of them,
+`ewma_variance` a first return. A return is missing where one of its two prices is,
 where one is not between 1e-12 and 1e12, or where it is beyond 4. Values depend on nothing but the
 rows of the window: the bits are those of the engine, live or in batch.
 """
@@ -30,6 +31,7 @@ import polars as pl
 from pipeline.detect.horizons import floor_of, horizon_scores, horizon_sums
 from pipeline.durations import SECOND, parse_duration
 from pipeline.features import annualised
+from pipeline.window_statistics import Statistics, statistic_named
 from pipeline.windows import Cap, RollingSum, Samples, Windows
 
 if TYPE_CHECKING:
@@ -93,12 +95,7 @@ class WindowExpressions:
         The root of the mean squared return of the known samples; with `by`, of the sum of squares
         over the window's length.
         """
-        if by is not None:
-            variance = self.realized_variance(window, by=by) / (parse_duration(window) / SECOND)
-            return annualised(variance)
-        return annualised(
-            self._mean("squares", window, every, by) / (parse_duration(every) / SECOND)
-        )
+        return annualised(self._statistic(f"variance@{window}", every, by))
 
     def bipower(self, window: str | int, *, every: str = "1s", by: str | None = None) -> pl.Expr:
         """Return the bipower variation of the window: its variance without jumps.
@@ -112,10 +109,10 @@ class WindowExpressions:
             by,
         )
 
-    def jump_share(self, window: str | int, *, every: str = "1s", by: str | None = None) -> pl.Expr:
+    def jump_share(self, window: str, *, every: str = "1s", by: str | None = None) -> pl.Expr:
         """Return the share of the variance that came in jumps: max(0, 1 - BV / RV)."""
-        bipower = self.bipower(window, every=every, by=by)
-        ratio = bipower / self.realized_variance(window, every=every, by=by)
+        bipower = self._statistic(f"bipower@{window}", every, by)
+        ratio = bipower / self._statistic(f"variance@{window}", every, by)
         return (1.0 - ratio).clip(lower_bound=0.0).fill_nan(None)
 
     def subsampled_variance(self, window: str | int, step: int, *, every: str = "1s") -> pl.Expr:
@@ -124,8 +121,10 @@ class WindowExpressions:
         sum (x_i - x_(i-step))^2 / step over those within the window: robust to bid-ask bounce
         (Zhang, Mykland, Ait-Sahalia 2005).
         """
-        length = _length(window, every) - step + 1
-        one = RollingSum("squares", length, horizon=step)
+        length = _length(window, every)
+        if not 1 <= step <= length:
+            raise ValueError(f"expected a step of 1 to {length} samples, found {step}")
+        one = RollingSum("squares", length - step + 1, horizon=step)
         return self._roll([one], lambda columns: columns.values[0] / step)
 
     def roll_spread(
@@ -148,6 +147,8 @@ class WindowExpressions:
         """
         unit = SECOND if by is not None else parse_duration(every)
         life = parse_duration(half_life) / unit if isinstance(half_life, str) else half_life
+        if life <= 0.0:
+            raise ValueError(f"expected a half-life above zero, found {half_life!r}")
         return self._roll([], lambda columns: columns.ewma[0], by, half_lives=[life])
 
     def score(
@@ -173,6 +174,8 @@ class WindowExpressions:
             samples); null where no horizon can be judged.
         """
         steps, length = [_length(one, every) for one in horizons], _length(window, every)
+        if not steps or steps != sorted(set(steps)):
+            raise ValueError(f"expected horizons from short to long, found {horizons}")
         needed = max(1, length // 5) if need is None else need
 
         def compute(series: Sequence[pl.Series]) -> pl.Series:
@@ -192,6 +195,14 @@ class WindowExpressions:
             return result.select(pl.when(pl.Series(known)).then(pl.struct(pl.all()))).to_series()
 
         return pl.map_batches([self._close], compute, return_dtype=_SCORE)
+
+    def _statistic(self, name: str, every: str, by: str | None) -> pl.Expr:
+        """Return a statistic as the engine has it."""
+        every_us = None if by is not None else parse_duration(every)
+        statistics = Statistics([statistic_named(name)], every_us=every_us)
+        return self._roll(
+            statistics.sums, lambda columns: statistics.compute(columns, None)[name], by
+        )
 
     def _mean(self, of: Summand, window: str | int, every: str, by: str | None) -> pl.Expr:
         one = _sum(of, window, every, by)
@@ -222,6 +233,8 @@ def _samples(close: NDArray[np.float64], times: pl.Series | None) -> Samples:
     rows = len(close)
     time_us = np.zeros(rows, dtype=np.int64)
     if times is not None:
+        if times.null_count():
+            raise ValueError(f"expected a time in every row of {times.name!r}, found null")
         time_us = times.dt.cast_time_unit("us").to_physical().to_numpy(writable=True)
         if (np.diff(time_us) < 0).any():
             raise ValueError(f"expected rows in the order of {times.name!r}, found time going back")
@@ -236,6 +249,8 @@ def _samples(close: NDArray[np.float64], times: pl.Series | None) -> Samples:
 
 def _length(window: str | int, every: str) -> int:
     if isinstance(window, int):
+        if window < 1:
+            raise ValueError(f"expected a window of one sample or more, found {window}")
         return window
     length, rest = divmod(parse_duration(window), parse_duration(every))
     if rest or not length:
@@ -244,6 +259,12 @@ def _length(window: str | int, every: str) -> int:
 
 
 def _sum(of: Summand, window: str | int, every: str, by: str | None, lag: int = 0) -> RollingSum:
+    need = None
     if by is not None and isinstance(window, str):
-        return RollingSum(of, duration_us=parse_duration(window), lag=lag)
-    return RollingSum(of, _length(window, every), lag=lag)
+        # Of one value there is no deviation.
+        need = 2 if of == "deviations" else None
+        return RollingSum(of, duration_us=parse_duration(window), lag=lag, need=need)
+    length = _length(window, every)
+    if of == "deviations":
+        need = max(2, RollingSum(of, length).needed)
+    return RollingSum(of, length, lag=lag, need=need)

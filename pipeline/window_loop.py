@@ -34,6 +34,9 @@ from pipeline.window_tapes import (
     span_horizons,
 )
 
+#: Weights of an EWMA below this, a thousand half-lives without a return, say nothing any more.
+FAINTEST = 1e-290
+
 _SETTINGS = (  # tapes, horizons on them, sums, windows, caps, half-lives, are times known, longest
     "Tuple((int64[:,::1], int64[:,::1], int64[:,::1], int64[:,:,::1], float64[:,::1],"
     " float64[::1], boolean, int64))"
@@ -80,7 +83,7 @@ def _decay(
             if not np.isnan(r):
                 square += r * r
                 weight += step
-            out[4][h, row] = square / weight if weight > 0.0 else np.nan
+            out[4][h, row] = square / weight if weight > FAINTEST else np.nan
         ewma[s, h, 0], ewma[s, h, 1] = square, weight
     if timed:
         marks[s, NEWEST_US] = time_us[order[first + count - 1]]

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pipeline import wide
-from pipeline.compiled import inlined
+from pipeline.compiled import compiled, inlined
 from pipeline.window_tapes import (
     DEVIATIONS,
     DURATION_US,
@@ -32,7 +32,7 @@ from pipeline.window_tapes import (
 )
 
 
-@inlined
+@compiled("Tuple((int64, uint64, uint64))(int64, int64, int64)", counted=False)
 def _term(of: Any, value: Any, before: Any) -> Any:  # noqa: ANN401 - compiled: the signature has the types
     """Return what a value adds to a sum: sign, high and low limb; sign 0 where it is missing."""
     if value == MISSING or (of >= PRODUCTS and before == MISSING):

@@ -181,6 +181,8 @@ class Windows:
         symbols, count = len(sums), len(sums[0])
         for own in sums:
             _check(own, sums[0], timed=timed)
+        if any(life <= 0.0 for life in half_lives):
+            raise ValueError(f"expected half-lives above zero, found {half_lives}")
         tapes, horizon, kinds = _tapes(sums, timed=timed)
         caps = [Cap()] * symbols if caps is None else caps
         self._settings = (
@@ -274,8 +276,8 @@ class Windows:
         marks, close, ewma = self._state[2], self._state[3], self._state[7]
         marks[index], close[index] = held["marks"], held["close"][0]
         ewma[index] = held["ewma"].reshape(ewma.shape[1:])
-        longest = max(len(values) for name, values in held.items() if name.startswith("tape_"))
-        while longest > self._settings[0][0, layout.CAPACITY]:
+        lengths = np.array([len(held[f"tape_{t}"]) for t in range(len(self._settings[0]))])
+        while (lengths > self._settings[0][:, layout.CAPACITY]).any():
             self._grow()
         tapes = self._settings[0]
         for t, row in enumerate(tapes):
@@ -312,6 +314,8 @@ def _check(own: Sequence[RollingSum], alike: Sequence[RollingSum], *, timed: boo
     for at, one in enumerate(own):
         if (one.length > 0) == (one.duration_us > 0) or (one.duration_us > 0 and not timed):
             raise ValueError(f"expected a length, or with times a duration, found {one}")
+        if one.horizon < 1 or one.lag < 0:
+            raise ValueError(f"expected a horizon of one step or more and no lead, found {one}")
         if one.needed < 1 and one.of in {"deviations", "capped_squares"}:  # means are taken
             raise ValueError(f"expected to need at least one term, found {one}")
         if one.of == "capped_squares" and one.scale not in own[:at]:

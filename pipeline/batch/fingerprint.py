@@ -35,8 +35,18 @@ def code_digest(plugins: Sequence[str]) -> str:
         (str(path.relative_to(_SOURCES)), path.read_text(encoding="utf-8"))
         for path in sorted(_SOURCES.rglob("*.py"))
     ]
-    sources += [(name, inspect.getsource(import_module(name))) for name in plugins]
+    sources += [text for name in plugins for text in _plugin_sources(name)]
     return digest(versions(), sources)
+
+
+def _plugin_sources(name: str) -> list[tuple[str, str]]:
+    """Return the source of a module, or of everything in a package."""
+    module = import_module(name)
+    folders = [Path(folder) for folder in getattr(module, "__path__", [])]
+    paths = [path for folder in folders for path in sorted(folder.rglob("*.py"))]
+    if not paths:
+        return [(name, inspect.getsource(module))]
+    return [(path.name, path.read_text(encoding="utf-8")) for path in paths]
 
 
 def versions() -> dict[str, str]:

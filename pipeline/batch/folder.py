@@ -81,11 +81,15 @@ class BatchFolder:
         Raises:
             ConfigError: It holds something else.
         """
-        if not self._parts.is_dir() and self.path.is_dir() and any(self.path.iterdir()):
-            raise ConfigError(
-                f"--out {self.path}", ["expected a new directory or one of a batch, found files"]
-            )
-        self._temporary.mkdir(parents=True, exist_ok=True)
+        place = f"--out {self.path}"
+        try:
+            if not self._parts.is_dir() and self.path.is_dir() and any(self.path.iterdir()):
+                raise ConfigError(
+                    place, ["expected a new directory or one of a batch, found files"]
+                )
+            self._temporary.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise ConfigError(place, [f"expected a directory to write to: {error}"]) from error
 
     def claim(self, config_digest: str, *, force: bool) -> None:
         """Take the directory for a configuration.
@@ -113,12 +117,13 @@ class BatchFolder:
 
     def record(self, part: Part) -> PartRecord | None:
         """Return the record of a part that is done, with all its files there."""
-        if not self._marker(part.symbol, part.number).exists():
+        try:
+            record = self.record_at(part.symbol, part.number)
+        except (FileNotFoundError, msgspec.MsgspecError):  # not done, or the disk was not
             return None
-        record = self.record_at(part.symbol, part.number)
         files = [self.path / name for name in record.files]
-        whole = record.key == part.key and all(path.exists() for path in files)
-        return record if whole else None
+        whole = all(path.is_file() and path.stat().st_size > 0 for path in files)
+        return record if whole and record.key == part.key else None
 
     def record_at(self, symbol: str, number: int) -> PartRecord:
         """Return the record of a part that is known to be done."""
@@ -166,6 +171,8 @@ class BatchFolder:
         # A worker that outlives its run for a moment must not meet the next run's.
         temporary = self._temporary / f"{os.getpid()}-{path.parent.name}-{path.name}"
         yield temporary
+        with temporary.open("rb") as written:
+            os.fsync(written.fileno())  # or a power cut may leave a name without its content
         path.parent.mkdir(parents=True, exist_ok=True)
         temporary.replace(path)
 

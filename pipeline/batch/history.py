@@ -113,8 +113,8 @@ class SymbolHistory:
             yield self._told(self._engine.extend(bars[start:stop]))
 
     def reject(self, rejected: pl.DataFrame) -> None:
-        """Count REJECTED rows."""
-        self._engine.reject(rejected)
+        """Count REJECTED rows, whatever symbol they name."""
+        self._engine.reject(rejected.with_columns(symbol=pl.lit(self._symbol)))
         self.report.reject(rejected)
 
     def finish(self) -> StepResult:
@@ -147,6 +147,8 @@ class SymbolHistory:
         if len(close):
             before = np.nan if self._last_close is None else self._last_close
             moves = np.abs(np.log(close / np.concatenate([[before], close[:-1]])))
+            within = (result.bars["high"] / result.bars["low"]).log().fill_null(0.0).to_numpy()
+            moves = np.fmax(moves, within)
             absurd = result.bars["open_time"].filter(pl.Series(moves > MAX_RETURN))
             self.report.absurd_returns.add(absurd.to_list())
             self._last_close = None if np.isnan(close[-1]) else float(close[-1])

@@ -105,10 +105,12 @@ class _PartRun:
             self._alerts = [newest_alerts(pl.concat([*self._alerts, result.alerts]))]
 
     def _reject(self, rejected: pl.DataFrame) -> None:
-        owner = pl.lit(self._part.symbol) if self._part.owns_unnamed else pl.lit(None, pl.String)
-        mine = rejected.with_columns(pl.col("symbol").fill_null(owner)).filter(
-            pl.col("symbol") == self._part.symbol
-        )
+        symbol = pl.col("symbol")
+        if self._part.owns_unnamed:
+            elsewhere = symbol.is_in(self._part.others).fill_null(value=False)
+            mine = rejected.filter(~elsewhere).with_columns(symbol.fill_null(self._part.symbol))
+        else:
+            mine = rejected.filter(symbol == self._part.symbol)
         if mine.height:
             self._history.reject(mine)
             self._rejected.append(mine.head(KEPT_REJECTED - self._rejected_rows))

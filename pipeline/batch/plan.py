@@ -32,8 +32,9 @@ class Part:
         stop_row: The row after the last; null for the end of the file.
         rows: How many there are, where the file says so.
         size: Bytes of the file that it stands for.
-        owns_unnamed: Whether rejected rows that name no symbol are reported here.
+        owns_unnamed: Whether rejected rows of no symbol that has a part are reported here.
         key: A digest of everything its results depend on.
+        others: The other symbols of the file, which have parts of their own.
     """
 
     symbol: str
@@ -46,6 +47,7 @@ class Part:
     size: int
     owns_unnamed: bool
     key: str
+    others: tuple[str, ...] = ()
 
 
 def plan_parts(
@@ -91,6 +93,7 @@ def _chain(symbol: str, sources: Sequence[Source], part_rows: int, key: str) -> 
                 size=size,
                 owns_unnamed=symbol == min(source.firsts),
                 key=key,
+                others=tuple(sorted(source.firsts.keys() - {symbol})),
             )
             chain.append(part)
     end = replace(

@@ -35,7 +35,7 @@ class Source:
     Attributes:
         file: The path as it was given.
         input: The file.
-        firsts: Symbol -> time and trade id of its first row; the first symbol owns what names none.
+        firsts: Symbol -> time and trade id of its first row.
         size: Bytes.
         changed_ns: When it was last written.
     """

@@ -14,6 +14,7 @@ import numpy as np
 from pipeline.compiled import compiled
 from pipeline.durations import HOUR, MILLISECOND, MINUTE
 from pipeline.ledger_loop import MAX_JUMP
+from pipeline.marks import NEVER
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -25,7 +26,6 @@ HALT_US = MINUTE
 RELIST_US = HOUR
 
 #: No id, or no time: before the first row.
-_NONE = np.iinfo(np.int64).min
 
 # What is carried: the row before, the newest id with its time, and what was counted in this call.
 _PREVIOUS_ID, _PREVIOUS_US, _NEWEST_ID, _NEWEST_US, _BACKWARD, _MICROSECOND, _HALTS = range(7)
@@ -80,7 +80,7 @@ class TradeSurvey:
     def __init__(self, max_held: int, carried: list[int] | None = None) -> None:
         self._max_held = max_held
         self._marks = np.zeros(7, dtype=np.int64)
-        self._marks[:4] = _NONE if carried is None else carried
+        self._marks[:4] = NEVER if carried is None else carried
 
     @property
     def carried(self) -> list[int]:
@@ -99,7 +99,7 @@ class TradeSurvey:
                 runs.append(Run(start, stop, restarts_after))
             if stop < len(ids):
                 restarts_after = int(self._marks[_NEWEST_ID])
-                self._marks[_NEWEST_ID] = _NONE
+                self._marks[_NEWEST_ID] = NEVER
             start = stop
         halts = int(self._marks[_HALTS])
         return TradeFindings(
@@ -134,7 +134,7 @@ class BarSurvey:
 
     def __init__(self, every_us: int, carried: list[int] | None = None) -> None:
         self._every_us = every_us
-        self._before_us, self._newest_us = carried or (_NONE, _NONE)
+        self._before_us, self._newest_us = carried or (NEVER, NEVER)
 
     @property
     def carried(self) -> list[int]:
@@ -146,7 +146,7 @@ class BarSurvey:
         before = np.concatenate([[self._before_us], open_us[:-1]])
         newest = np.maximum.accumulate(np.concatenate([[self._newest_us], open_us]))
         due = newest[:-1] + self._every_us
-        missing = (newest[:-1] != _NONE) & (open_us > due)
+        missing = (newest[:-1] != NEVER) & (open_us > due)
         self._before_us, self._newest_us = int(open_us[-1]), int(newest[-1])
         return BarFindings(
             backward_times=int(np.count_nonzero(open_us < before)),
@@ -163,7 +163,7 @@ def _walk(rows: Any, start: Any, max_held: Any, marks: Any, halts_us: Any) -> An
     at = start
     while at < len(ids):
         trade_id, time_us = ids[at], times_us[at]
-        if newest_id == _NONE:
+        if newest_id == NEVER:
             newest_id, newest_us = trade_id, time_us
         elif time_us > newest_us + RELIST_US and (
             trade_id < newest_id - max_held
@@ -173,7 +173,7 @@ def _walk(rows: Any, start: Any, max_held: Any, marks: Any, halts_us: Any) -> An
             break
         elif newest_id < trade_id < newest_id + MAX_JUMP:
             newest_id, newest_us = trade_id, time_us
-        if previous_us != _NONE:
+        if previous_us != NEVER:
             marks[_BACKWARD] += time_us < previous_us
             if trade_id == previous_id + 1 and time_us - previous_us > HALT_US:
                 if marks[_HALTS] < len(halts_us):

@@ -9,6 +9,7 @@ import numpy as np
 import polars as pl
 
 from pipeline.durations import SECOND
+from pipeline.marks import NEVER
 from pipeline.schema import ALERTS
 
 if TYPE_CHECKING:
@@ -52,7 +53,6 @@ _TIMES = (
     "revision",
 )
 _FIGURES = ("peak_score", "base_close", "move_bp")
-_NONE = np.iinfo(np.int64).min
 
 
 @dataclass(slots=True)
@@ -118,14 +118,14 @@ class Episodes:
             figures = [getattr(watch.episode, name) for name in _FIGURES]
         return {
             "started": self.started[index : index + 1].copy(),
-            "times": np.array([_NONE if time is None else time for time in times], dtype=np.int64),
+            "times": np.array([NEVER if time is None else time for time in times], dtype=np.int64),
             "figures": np.array(figures, dtype=np.float64),
         }
 
     def restore(self, index: int, held: Mapping[str, NDArray[np.generic]]) -> None:
         """Continue a symbol from a snapshot."""
         self.started[index] = held["started"][0]
-        times = [None if time == _NONE else time for time in held["times"].tolist()]
+        times = [None if time == NEVER else time for time in held["times"].tolist()]
         watch = self._watches[index] = _Watch(None, times[0], times[1])
         if len(held["figures"]):
             facts: dict[str, Any] = dict(zip(_TIMES, times[2:], strict=True))
@@ -197,7 +197,8 @@ class Episodes:
             watch.calm_since_us = now_us if watch.calm_since_us is None else watch.calm_since_us
             if now_us - watch.calm_since_us >= config.hold:
                 watch.episode, watch.calm_since_us = None, None
-                watch.quiet_until_us = now_us + config.cool_down
+                # At least until the next microsecond: an episode is known by its start.
+                watch.quiet_until_us = now_us + max(config.cool_down, 1)
                 return replace(episode, end_us=now_us, revision=episode.revision + 1)
         elif score >= config.exit:
             watch.calm_since_us = None

@@ -10,7 +10,13 @@ from pipeline.schema import TIME, TRADES
 _CHECKS = [
     *amount_checks("price", "price"),
     *amount_checks("quantity", "size"),
+    Check(
+        "a notional up to 1e19",
+        pl.col("price") * pl.col("quantity"),
+        pl.col("price") * pl.col("quantity") <= 1e19,
+    ),
     Check("an id of zero or more", pl.col("trade_id"), pl.col("trade_id") >= 0),
+    Check("an id below 2^62", pl.col("trade_id"), pl.col("trade_id") < 2**62),
     Check("a first id of zero or more", pl.col("first_id"), pl.col("first_id") >= 0),
     Check("first id <= last id", pl.col("first_id"), pl.col("first_id") <= pl.col("last_id")),
     TIME_CHECK,

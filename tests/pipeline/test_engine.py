@@ -201,8 +201,8 @@ def test_give_up_at_the_end_makes_the_bars_that_the_clock_closes_incomplete() ->
     assert again.bars["complete"].to_list() == [False, False, True]
 
 
-@pytest.mark.parametrize(("forward_fill", "steps"), [("10s", 62), ("2m", 121)])
-def test_step_of_a_silent_symbol_goes_on_as_long_as_its_windows_or_its_price_reach(
+@pytest.mark.parametrize(("forward_fill", "steps"), [("10s", 72), ("2m", 182)])
+def test_step_of_a_silent_symbol_goes_on_until_its_price_and_then_its_windows_are_empty(
     forward_fill: str, steps: int
 ) -> None:
     shard = engine(
@@ -212,7 +212,7 @@ def test_step_of_a_silent_symbol_goes_on_as_long_as_its_windows_or_its_price_rea
     )
     shard.step(noisy(1))
     silent = shard.step(trades_frame([]), clock_us=START_US + 3600 * S)
-    # The step of the trade, and a minute and one step, or the two minutes of its price.
+    # The step of the trade, those of its price, and a minute and one step to empty the windows.
     assert silent.bars.height == steps
 
 

@@ -181,3 +181,13 @@ def test_snapshot_of_an_engine_without_trades_restores_as_cold(every: str) -> No
     shard = engine(**sections)
     shard.restore(engine(**sections).snapshot())
     assert_frame_equal(shard.step(noisy(90)).bars, engine(**sections).step(noisy(90)).bars)
+
+
+def test_market_listed_anew_starts_its_windows_anew() -> None:
+    shard = engine(features=["realized_vol_1m"])
+    shard.step(noisy(300))
+    shard.relist("AUSDT")
+    again = noisy(120).with_columns(pl.col("event_time").dt.offset_by("1d"))
+    known = shard.step(again).features["realized_vol_1m"].is_not_null()
+    fresh = engine(features=["realized_vol_1m"]).step(again).features["realized_vol_1m"]
+    assert known.arg_max() == fresh.is_not_null().arg_max() == 59

@@ -177,6 +177,12 @@ def test_plugins_with_names_of_each_other_say_so(write: Write) -> None:
         "pl.col('close').ewm_mean(half_life=3.0)",
         "pl.col('close') * pl.int_range(pl.len())",
         "pl.col('realized_vol_5s').max()",
+        # What 64 made-up rows do not show.
+        "pl.col('variance@1m').rolling_mean(100)",
+        "pl.col('close').shift(64)",
+        "pl.when(pl.col('trades') < 0).then(pl.col('close').forward_fill()).otherwise(1.0)",
+        "pl.sum_horizontal(pl.all())",
+        "pl.col('close').map_batches(lambda close: close)",
     ],
 )
 def test_plugin_that_is_not_row_wise_is_refused(write: Write, expression: str) -> None:
