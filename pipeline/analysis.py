@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -37,6 +37,15 @@ class StepResult:
     bars: pl.DataFrame
     features: pl.DataFrame
     alerts: pl.DataFrame
+
+
+def join_results(results: Sequence[StepResult]) -> StepResult:
+    """Return one result after the other as one."""
+    if len(results) == 1:
+        return results[0]
+    return StepResult(
+        *(pl.concat([getattr(one, field.name) for one in results]) for field in fields(StepResult))
+    )
 
 
 class Analysis:
@@ -104,6 +113,15 @@ class Analysis:
         """Start the windows of a symbol anew."""
         for name in self.stages.keys() - {"episodes"}:
             self.stages[name].restore(index, self._blank[name])
+
+    def open_alert(self, index: int) -> pl.DataFrame:
+        """Return ALERTS of a symbol's open episode: one row, or none."""
+        episode = self._episodes.open_episode(index)
+        return alerts_frame([] if episode is None else [episode], self._detector.name)
+
+    def number_open_alert(self, index: int, revision: int) -> None:
+        """Take it that a symbol's open episode was told under a revision."""
+        self._episodes.number(index, revision)
 
     def _tail(self, scores: Scores) -> list[pl.Series]:
         """Return FEATURES_TAIL."""

@@ -21,7 +21,7 @@ _OPEN_BAR, _SYMBOL = from_dtype(OPEN_BAR), from_dtype(SYMBOL)
 
 
 @compiled(void(_OPEN_BAR, int64, float64, float64))
-def _merge(bar: Any, trade_id: Any, price: Any, quantity: Any) -> None:  # noqa: ANN401 - compiled: the signature has the types
+def merge(bar: Any, trade_id: Any, price: Any, quantity: Any) -> None:  # noqa: ANN401 - compiled: the signature has the types
     """Add one trade to its open bar."""
     if bar.trades == 0:
         bar.open = bar.high = bar.low = price
@@ -77,7 +77,7 @@ def _step_of(time: Any, near: Any, every: Any) -> Any:  # noqa: ANN401 - as abov
 
 
 @compiled(int64(_SYMBOL, _OPEN_BAR, int64, _LIMITS, _BAR))
-def _publish(symbol: Any, bar: Any, until: Any, limits: Any, out: Any) -> Any:  # noqa: ANN401 - as above
+def publish(symbol: Any, bar: Any, until: Any, limits: Any, out: Any) -> Any:  # noqa: ANN401 - as above
     """Publish the next step, or go on to `until` if nothing is to be told before.
 
     Args:
@@ -97,6 +97,8 @@ def _publish(symbol: Any, bar: Any, until: Any, limits: Any, out: Any) -> Any:  
         out.volume = wide.as_float(bar.volume_high, bar.volume_low) / SCALE
         out.notional = wide.as_float(bar.notional_high, bar.notional_low) / SCALE / SCALE
         out.trades, out.first_id, out.last_id = bar.trades, bar.first_id, bar.last_id
+        out.volume_high, out.volume_low = bar.volume_high, bar.volume_low
+        out.notional_high, out.notional_low = bar.notional_high, bar.notional_low
         symbol.close = bar.close
         symbol.traded_step = step
         symbol.open_bars -= 1
@@ -126,6 +128,7 @@ _TRADES = together(
     given(float64),  # price
     given(float64),  # quantity
     given(boolean),  # after_loss
+    boolean[::1],  # out: is it late
 )
 
 
@@ -142,7 +145,7 @@ def take_trades(
 
     It stops where the room ends; `cursor` has the row to go on with.
     """
-    symbol_index, event_us, trade_id, price, quantity, after_loss = trades
+    symbol_index, event_us, trade_id, price, quantity, after_loss, is_late = trades
     symbols, open_bars, late = state
     every_us, last_slot = limits.every_us, open_bars.shape[1] - 1
     for row in range(cursor[0], len(symbol_index)):
@@ -163,9 +166,10 @@ def take_trades(
                         return written
                     bar = open_bars[s, symbol.next_step & last_slot]
                     out[written].symbol_index = s
-                    written += _publish(symbol, bar, until, limits, out[written])
+                    written += publish(symbol, bar, until, limits, out[written])
             if step < symbol.next_step:
                 late[s] += 1
+                is_late[row] = True
                 continue
             symbol.last_step = step
             symbol.from_us = step * every_us
@@ -173,7 +177,7 @@ def take_trades(
             symbol.slot = step & last_slot
             if open_bars[s, symbol.slot].trades == 0:
                 symbol.open_bars += 1
-        _merge(open_bars[s, symbol.slot], trade_id[row], price[row], quantity[row])
+        merge(open_bars[s, symbol.slot], trade_id[row], price[row], quantity[row])
     cursor[0] = len(symbol_index)
     return written
 
@@ -213,7 +217,7 @@ def take_clocks(
                 return written
             bar = open_bars[s, symbol.next_step & last_slot]
             out[written].symbol_index = s
-            written += _publish(symbol, bar, until, limits, out[written])
+            written += publish(symbol, bar, until, limits, out[written])
     cursor[0] = len(symbols)
     return written
 
@@ -261,7 +265,7 @@ def take_bars(
             bar = out[written]
             bar.symbol_index = s
             # Nothing is open of a symbol that is fed with bars: any of its slots is free.
-            written += _publish(symbol, open_bars[s, 0], step + 1 if here else step, limits, bar)
+            written += publish(symbol, open_bars[s, 0], step + 1 if here else step, limits, bar)
             if traded:
                 bar.open, bar.high, bar.low = opens[row], highs[row], lows[row]
                 bar.volume, bar.notional = volumes[row], notionals[row]

@@ -73,6 +73,11 @@ BAR = np.dtype(
         ("first_id", np.int64),
         ("last_id", np.int64),
         ("complete", np.int64),
+        # The sums before they are rounded, so that a trade that was missing can join them.
+        ("volume_high", np.uint64),
+        ("volume_low", np.uint64),
+        ("notional_high", np.uint64),
+        ("notional_low", np.uint64),
     ]
 )
 

@@ -23,6 +23,7 @@ from pipeline.bar_loop import go_on, take_bars, take_clocks, take_trades
 from pipeline.bar_records import BAR, LIMITS, OPEN_BAR, SYMBOL
 from pipeline.closed_bars import closed_bars
 from pipeline.marks import NEVER, NONE, ONWARD
+from pipeline.restate_loop import insert_all
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -91,13 +92,14 @@ class BarBuilder:
             trades.price,
             trades.quantity,
             trades.after_loss,
+            np.zeros(len(trades), dtype=np.bool_),
         )
         late = np.zeros(len(self._symbols), dtype=np.int64)
         out, written = np.empty(len(trades) // 4 + 2 * len(self._symbols), dtype=BAR), 0
         out, written = self._write(take_trades, rows, len(trades), late, (out, written))
         clocks = clock_us, lost
         out, written = self._write(take_clocks, clocks, len(clock_us), late, (out, written))
-        return closed_bars(out[:written], self._names, late)
+        return closed_bars(out[:written], self._names, late, rows[-1])
 
     def extend(self, bars: pl.DataFrame, symbol_type: pl.Enum) -> ClosedBars:
         """Add BARS, in time order for each symbol; a step that is missing had no trades.
@@ -139,6 +141,62 @@ class BarBuilder:
             self._begin(index)
             go_on(symbol, step + 1, self._limits)
         return closed_bars(bars, self._names, np.zeros(len(self._symbols), dtype=np.int64))
+
+    @property
+    def limits(self) -> np.void:
+        """LIMITS of every symbol."""
+        limits: np.void = self._limits
+        return limits
+
+    def next_step(self, index: int) -> int:
+        """Return the step that a symbol publishes next; NEVER before its first."""
+        return int(self._symbols[index]["next_step"])
+
+    def open_bars(self, index: int) -> NDArray[np.int64]:
+        """Return the bars of a symbol that are open: rows of steps, first and last trade ids."""
+        bars = self._open[index]
+        slots, next_step = len(bars), self.next_step(index)
+        used = np.flatnonzero(bars["trades"])
+        steps = next_step + (used - next_step) % slots
+        return np.array([steps, bars["first_id"][used], bars["last_id"][used]], dtype=np.int64)
+
+    def ahead(self, trades: TradeColumns) -> NDArray[np.int64]:
+        """Return, row by row, how many steps after the next to be published a trade is."""
+        next_steps = self._symbols["next_step"][trades.symbol_index]
+        return np.asarray(trades.event_us // self._every_us - next_steps)
+
+    @property
+    def open_steps(self) -> int:
+        """How many steps from the next to be published on can be open."""
+        return self._open.shape[1]
+
+    def insert(self, index: int, trades: TradeColumns) -> None:
+        """Add trades of a symbol to open bars, each at the place of its id."""
+        symbol, slots = self._symbols[index], self._open.shape[1]
+        steps = trades.event_us // self._every_us
+        insert_all(self._open[index], steps % slots, trades.trade_id, trades.price, trades.quantity)
+        symbol["open_bars"] = np.count_nonzero(self._open[index]["trades"])
+        symbol["last_step"] = max(symbol["last_step"], int(steps.max()))
+
+    def go_on_from(self, index: int, told: np.void) -> None:
+        """Take over what was the last price when all that is published was published again."""
+        self._symbols[index]["close"] = told["close"]
+        self._symbols[index]["traded_step"] = told["traded_step"]
+
+    def note_lost(self, index: int, missing: Sequence[tuple[int, int]], *, tail_lost: bool) -> None:
+        """Take it that, of a symbol, nothing else is lost.
+
+        Args:
+            index: Of the symbol.
+            missing: The steps in which lost trades can be, both ends inclusive.
+            tail_lost: Whether what follows its newest trade is lost.
+        """
+        symbol = self._symbols[index]
+        ahead = [span for span in missing if symbol["next_step"] <= span[1] < ONWARD]
+        symbol["broken_from"] = min((first for first, _ in ahead), default=NEVER)
+        symbol["broken_until"] = max((last for _, last in ahead), default=NEVER)
+        if not tail_lost:
+            symbol["lost_from"] = ONWARD
 
     def snapshot(self, index: int) -> dict[str, NDArray[np.generic]]:
         """Return what is known of a symbol as arrays."""

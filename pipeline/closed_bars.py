@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from pipeline.trade_columns import TradeColumns
 
 
+_NO_ROWS = np.empty(0, dtype=np.bool_)
+
+
 @dataclass(frozen=True, slots=True)
 class ClosedBars:
     """Bars that closed, in time order for each symbol. The frame shares memory with the arrays.
@@ -32,6 +35,8 @@ class ClosedBars:
         trades: Row by row, how many trades; -1 where that is not known.
         complete: Row by row, whether every trade of the step is in it.
         late: How many of the given rows were late, per symbol.
+        records: The same bars as BAR, with their exact sums.
+        is_late: Given row by given row, whether it was late.
     """
 
     frame: pl.DataFrame
@@ -41,6 +46,8 @@ class ClosedBars:
     trades: NDArray[np.int64]
     complete: NDArray[np.bool_]
     late: NDArray[np.int64]
+    records: NDArray[np.void]
+    is_late: NDArray[np.bool_]
 
 
 class Sampler(Protocol):
@@ -74,13 +81,19 @@ class Sampler(Protocol):
         """Continue a symbol from what `snapshot` returned."""
 
 
-def closed_bars(bars: NDArray[np.void], names: pl.Series, late: NDArray[np.int64]) -> ClosedBars:
+def closed_bars(
+    bars: NDArray[np.void],
+    names: pl.Series,
+    late: NDArray[np.int64],
+    is_late: NDArray[np.bool_] = _NO_ROWS,
+) -> ClosedBars:
     """Return bars as columns.
 
     Args:
         bars: BAR.
         names: Of the symbols.
         late: How many of the given rows were late, per symbol.
+        is_late: Given trade by given trade, whether it was; empty without trades.
     """
     rows = len(bars)
     index = np.empty(rows, dtype=np.int32)
@@ -88,7 +101,9 @@ def closed_bars(bars: NDArray[np.void], names: pl.Series, late: NDArray[np.int64
     complete = np.empty(rows, dtype=np.bool_)
     spread(bars, index, integers, floats, complete)
     frame = _frame(names, index, integers, floats, complete)
-    return ClosedBars(frame, index, integers[0], floats[:4], integers[1], complete, late)
+    return ClosedBars(
+        frame, index, integers[0], floats[:4], integers[1], complete, late, bars, is_late
+    )
 
 
 def _frame(

@@ -123,11 +123,14 @@ class SamplingConfig(_Section):
         every: The grid step, or `trade`: every trade is a sample, at its own time.
         lateness: How long after its end a bar waits for trades that are still under way.
         forward_fill: How long a price stays valid without a trade.
+        restate_within: Live, how far back a trade that had been missing restates its bar and all
+            that follows from it; up to twice that where it costs nothing. `0s` never does.
     """
 
     every: Annotated[Literal["trade"] | int, _TRADE_OR_STEP, _STEP_WRITTEN] = parse_duration("1s")
     lateness: Annotated[int, _between("0s", "1m"), _WRITTEN] = parse_duration("250ms")
     forward_fill: Annotated[int, _between("0s", "1d"), _WRITTEN] = parse_duration("10s")
+    restate_within: Annotated[int, _between("0s", "1h"), _WRITTEN] = parse_duration("10m")
 
     @property
     def step_us(self) -> int | None:

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import fields
 from typing import TYPE_CHECKING
 
 import numpy as np
 import polars as pl
 
-from pipeline.analysis import Analysis, StepResult
+from pipeline.analysis import Analysis, StepResult, join_results
 from pipeline.bars import BarBuilder
 from pipeline.digest import TradeDigest
 from pipeline.healing import Progress
 from pipeline.health import Tallies, health_frame
 from pipeline.ledger import Ledger
 from pipeline.marks import ENDED, NEVER
+from pipeline.restating import Restating
 from pipeline.snapshot import restore_stages, snapshot_frame
 from pipeline.trade_columns import NO_TRADES, TradeColumns
 from pipeline.trade_samples import TradeSamples
@@ -40,12 +40,22 @@ class ShardEngine:
     A symbol is fed with trades (`step`) or with bars (`extend`). Bars before its first trade are
     its history.
 
+    A trade that comes after its bar was published, because it had to be fetched, restates that bar
+    and all that follows from it, under higher revisions, so that in the end everything is as if it
+    had come in its turn.
+
+    Args:
+        symbols: Of the shard.
+        config: What to compute.
+        restates: Whether to keep what restating needs. Without it, and where every trade is a
+            sample, such trades are counted as late. History is not healed, and does without.
+
     Attributes:
         symbols: Of the shard, in index order.
         rejected_unnamed: Rejected messages that name none of them.
     """
 
-    def __init__(self, symbols: Sequence[str], config: Config) -> None:
+    def __init__(self, symbols: Sequence[str], config: Config, *, restates: bool = False) -> None:
         self.symbols = tuple(symbols)
         self.rejected_unnamed = 0
         self._symbol_type = pl.Enum(self.symbols)
@@ -55,6 +65,16 @@ class ShardEngine:
         self._digests = [TradeDigest() for _ in self.symbols] if config.actors.digest else []
         self._sampler = self._sampler_of(config)
         self._analysis = Analysis(self.symbols, config)
+        self._restating: Restating | None = None
+        if restates and config.sampling.restate_within and isinstance(self._sampler, BarBuilder):
+            self._restating = Restating(
+                self.symbols,
+                self._sampler,
+                self._analysis,
+                self._ledger,
+                self._tallies,
+                config.sampling,
+            )
         #: What a snapshot carries.
         self._stages: dict[str, Stage] = {
             "ledger": self._ledger,
@@ -82,6 +102,8 @@ class ShardEngine:
         told = self._analysis.publish(closed)
         # What lies in the past is shown, and not counted as found by this run.
         self._analysis.alerts[index] = 0
+        if self._restating is not None:
+            self._restating.begin(index)
         return told
 
     def step(
@@ -151,17 +173,22 @@ class ShardEngine:
         self._tallies.close(closed)
         broken = self._analysis.publish(closed)
         self._analysis.forget(index)
-        return StepResult(
-            *(
-                pl.concat([getattr(part, field.name) for part in (finished, broken)])
-                for field in fields(StepResult)
-            )
-        )
+        if self._restating is not None:
+            self._restating.begin(index)
+        return join_results([finished, broken])
 
     def holes(self) -> dict[str, list[tuple[int, int]]]:
         """Return the missing id ranges of every symbol that has any, both ends inclusive."""
         indexes = np.flatnonzero(self._ledger.pending).tolist()
         return {self.symbols[index]: self._ledger.holes(index) for index in indexes}
+
+    def lost(self) -> dict[str, list[tuple[int, int]]]:
+        """Return the ids that are lost, of every symbol that has any; both ends inclusive.
+
+        Of each the newest 10,000 ranges, oldest first. One that comes after all is lost no more.
+        """
+        indexes = np.flatnonzero(self._ledger.lost).tolist()
+        return {self.symbols[index]: self._ledger.lost_ranges(index) for index in indexes}
 
     def losses(self) -> dict[str, list[tuple[int, int]]]:
         """Return and forget the id ranges that were given up since the last call.
@@ -213,6 +240,9 @@ class ShardEngine:
         """
         restore_stages(snapshot, self.symbols, self._stages)
         self._digests = []
+        if self._restating is not None:
+            for index in range(len(self.symbols)):
+                self._restating.begin(index)
 
     def reject(self, rejected: pl.DataFrame) -> None:
         """Count REJECTED rows for the health of their symbols.
@@ -265,8 +295,15 @@ class ShardEngine:
         return self._apply(NO_TRADES, clocks, skew_us=0)
 
     def _apply(self, rows: TradeColumns, clocks_us: NDArray[np.int64], skew_us: int) -> StepResult:
-        admitted = self._ledger.admit(rows)
+        admitted, recovered = self._ledger.admit(rows), self._ledger.recovered()
         clocks_us[self._ledger.pending > 0] = NEVER
+        if self._restating is None:
+            self._tallies.late += np.bincount(recovered.symbol_index, minlength=len(self.symbols))
+        else:
+            is_newest = self._restating.is_newest(recovered)
+            if is_newest.any():
+                newest = recovered.take(np.flatnonzero(is_newest))
+                admitted = TradeColumns.join([newest, admitted])
         closed = self._sampler.push(admitted, clocks_us, self._ledger.tail_lost)
         self._tallies.trade(admitted, skew_us)
         self._tallies.close(closed)
@@ -274,4 +311,8 @@ class ShardEngine:
             for index in np.unique(admitted.symbol_index).tolist():
                 mine = np.flatnonzero(admitted.symbol_index == index)
                 self._digests[index].update(admitted.take(mine))
-        return self._analysis.publish(closed)
+        told = self._analysis.publish(closed)
+        if self._restating is None:
+            return told
+        again = self._restating.follow(admitted, closed, told, recovered, is_newest)
+        return join_results([told, *again])

@@ -8,6 +8,8 @@ ranges.
 Trades leave in id order. Those behind a hole are held until the hole is healed by a backfill, or
 given up as lost; then they leave with the first one marked as following a loss. All of this is
 defined row by row in arrival order, so that it does not depend on how rows are cut into steps.
+
+A lost id that comes after all is recovered: it is lost no more, and its trade is handed out apart.
 """
 
 from __future__ import annotations
@@ -17,6 +19,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.id_ranges import IdRanges
 from pipeline.ledger_loop import follow, take_turns
 from pipeline.marks import NEVER
 from pipeline.trade_columns import NO_TRADES, TradeColumns
@@ -26,7 +29,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-#: Of each symbol, so many ranges of lost ids are remembered: the newest.
+#: Of each symbol, so many ranges of lost ids are remembered: the newest. Of a range that is
+#: forgotten no id can be recovered any more.
 MAX_LOSSES = 10_000
 
 #: The columns of trades that wait, as a snapshot has them; they are all of one symbol.
@@ -63,6 +67,8 @@ class Ledger:
         self._ready = np.zeros(symbols, dtype=np.bool_)  # something held is settled
         self._newest_held = np.full(symbols, NEVER)
         self._losses: dict[int, deque[tuple[int, int]]] = {}
+        self._gaps: dict[int, IdRanges] = {}
+        self._recovered: list[TradeColumns] = []
 
     @property
     def last_id(self) -> NDArray[np.int64]:
@@ -90,6 +96,27 @@ class Ledger:
         here = np.concatenate([[settled], held[held > settled], [last_id + 1]])
         before = np.flatnonzero(np.diff(here) > 1)
         return [(int(here[at]) + 1, int(here[at + 1]) - 1) for at in before]
+
+    def lost_ranges(self, index: int) -> list[tuple[int, int]]:
+        """Return the ids of a symbol that are lost, as ranges with both ends inclusive, in order.
+
+        The newest MAX_LOSSES of them.
+        """
+        return list(self._gaps.get(index, ()))
+
+    def recovered(self) -> TradeColumns:
+        """Return and forget the rows of lost ids that came since the last call."""
+        recovered, self._recovered = self._recovered, []
+        return TradeColumns.join(recovered) if recovered else NO_TRADES
+
+    def close_tail(self, index: int) -> None:
+        """Take it that the recovered ids of a symbol are where they belong.
+
+        Where none is missing before it, its next trade follows no loss.
+        """
+        *_, newest_lost = [NEVER, *(last for _, last in self.lost_ranges(index))]
+        if newest_lost != self._next_id[index] - 1:
+            self._follows_loss[index] = 0
 
     def losses(self) -> dict[int, list[tuple[int, int]]]:
         """Return and forget the id ranges that were given up, in that order, both ends inclusive.
@@ -165,15 +192,19 @@ class Ledger:
         """Begin a new range of ids with the next trade of a symbol that holds none."""
         self.first_id[index] = self._expected_id[index] = NEVER
         self._next_id[index] = self._follows_loss[index] = 0
+        self._gaps.pop(index, None)
 
     def snapshot(self, index: int) -> dict[str, NDArray[np.generic]]:
         """Return what is known of a symbol as arrays."""
         losses = np.array(self._losses.get(index, []), dtype=np.int64).reshape(-1, 2)
+        gaps = np.array(self.lost_ranges(index), dtype=np.int64).reshape(-1, 2)
         held = self._held.get(index, NO_TRADES)
         return {
             "numbers": self._numbers[:, index].copy(),
             "lost_first": losses[:, 0].copy(),
             "lost_last": losses[:, 1].copy(),
+            "gap_first": gaps[:, 0].copy(),
+            "gap_last": gaps[:, 1].copy(),
             **{f"held_{name}": getattr(held, name) for name in _HELD},
         }
 
@@ -184,6 +215,8 @@ class Ledger:
         self._losses.pop(index, None)
         for first, last in ranges:
             self._remember(index, first, last)
+        gaps = zip(arrays["gap_first"].tolist(), arrays["gap_last"].tolist(), strict=True)
+        self._gaps[index] = IdRanges(gaps, capacity=MAX_LOSSES)
         columns = {name: np.array(arrays[f"held_{name}"]) for name in _HELD}
         symbol_index = np.full(len(columns["trade_id"]), index, dtype=np.int32)
         self._hold(index, TradeColumns(symbol_index=symbol_index, **columns))
@@ -241,26 +274,40 @@ class Ledger:
         released = np.empty((len(rows), 2), dtype=np.int64)
         after_loss = np.empty(len(rows), dtype=np.bool_)
         losses = np.empty((len(arrived), 2), dtype=np.int64)
-        take_turns(
-            distinct, rank, waiting, self._max_held, state, here, released, after_loss, losses
-        )
-        out, lost = state[4:]
+        repeats = np.zeros(len(rows), dtype=np.bool_)
+        out = released, after_loss, losses, repeats
+        take_turns(distinct, rank, waiting, self._max_held, state, here, out)
+        count, lost = state[4:]
         for first, last in losses[:lost].tolist():
             self._lose(index, first, last)
         self._next_id[index], self._follows_loss[index] = state[:2]
         self.duplicates[index] += state[2]
         self.implausible[index] += state[3]
-        left, turn = released[:out].T
+        self._recover(index, rows, np.flatnonzero(repeats))
+        left, turn = released[:count].T
         kept = here[(here >= 0) & (distinct >= state[0])]
         new = np.concatenate([left, kept])
         new = new[new >= waiting]
         live = np.count_nonzero(rows.live[new])
         self.live[index] += live
         self.backfilled[index] += len(new) - live
-        rows.after_loss[left] = after_loss[:out]
+        rows.after_loss[left] = after_loss[:count]
         self._hold(index, rows.take(kept))
         leaving = TradeColumns.join([held.take(slice(ready)), rows.take(left)])
         return leaving, np.concatenate([np.full(ready, -1), turn - waiting])
+
+    def _recover(self, index: int, rows: TradeColumns, repeats: NDArray[np.int64]) -> None:
+        """Find, among rows that came too late to wait for, those of lost ids."""
+        if not self._gaps.get(index):
+            return
+        found = rows.take(repeats[self._gaps[index].take(rows.trade_id[repeats])])
+        live = np.count_nonzero(found.live)
+        self.duplicates[index] -= len(found)
+        self.lost[index] -= len(found)
+        self.live[index] += live
+        self.backfilled[index] += len(found) - live
+        if len(found):
+            self._recovered.append(found)
 
     def _hold(self, index: int, held: TradeColumns | None) -> None:
         """Keep rows of a symbol, in id order, until they leave."""
@@ -279,6 +326,7 @@ class Ledger:
 
     def _lose(self, index: int, first: int, last: int) -> None:
         self.lost[index] += last - first + 1
+        self._gaps.setdefault(index, IdRanges(capacity=MAX_LOSSES)).append(first, last)
         self._remember(index, first, last)
 
     def _remember(self, index: int, first: int, last: int) -> None:

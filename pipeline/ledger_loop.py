@@ -9,7 +9,7 @@ from numba import boolean, int32, int64, void
 
 from pipeline.compiled import compiled
 from pipeline.marks import NEVER
-from pipeline.signatures import given
+from pipeline.signatures import given, together
 
 #: No market trades so often that ids jump this far ahead: such an id is broken data.
 MAX_JUMP = 100_000_000
@@ -48,21 +48,18 @@ def follow(
         reached[s] = at + 1
 
 
-@compiled(
-    void(
-        _IDS, _IDS, int64, int64, int64[::1], int64[::1], int64[:, ::1], boolean[::1], int64[:, ::1]
-    )
-)
-def take_turns(  # noqa: PLR0913, PLR0917 - compiled: each array on its own
+_OUT = together(int64[:, ::1], boolean[::1], int64[:, ::1], boolean[::1])
+
+
+@compiled(void(_IDS, _IDS, int64, int64, int64[::1], int64[::1], _OUT))
+def take_turns(
     distinct: Any,  # noqa: ANN401 - compiled: the signature has the types
     rank: Any,  # noqa: ANN401
     held: Any,  # noqa: ANN401
     max_held: Any,  # noqa: ANN401
     state: Any,  # noqa: ANN401
     here: Any,  # noqa: ANN401
-    released: Any,  # noqa: ANN401
-    after_loss: Any,  # noqa: ANN401
-    losses: Any,  # noqa: ANN401
+    out: Any,  # noqa: ANN401
 ) -> None:
     """Admit the rows of one symbol one after another.
 
@@ -77,19 +74,21 @@ def take_turns(  # noqa: PLR0913, PLR0917 - compiled: each array on its own
         state: In and out: the id whose turn it is, and whether the next row follows a loss. Out:
             how many rows were duplicates, implausible and released, and how many ranges were lost.
         here: Per distinct id the row that has it, -1 without one; filled.
-        released: Out: the row that was released, and the row whose arrival released it.
-        after_loss: Out: for each of them whether it follows a loss.
-        losses: Out: the first and the last id of each range that was lost.
+        out: Arrays to write. The row that was released, and the row whose arrival released it; for
+            each of them whether it follows a loss; the first and the last id of each range that was
+            lost; row by row whether it was a duplicate, set where it was.
     """
+    released, after_loss, losses, repeats = out
     next_id, follows_loss = state[0], state[1]
     here[rank[:held]] = np.arange(held)
     cursor = np.searchsorted(distinct, next_id)
     waiting = held
-    out = lost = 0
+    count = lost = 0
     for row in range(held, len(rank)):
         at = rank[row]
         if distinct[at] < next_id or here[at] >= 0:
             state[2] += 1
+            repeats[row] = True
             continue
         if distinct[at] - next_id >= MAX_JUMP:
             state[3] += 1
@@ -98,10 +97,10 @@ def take_turns(  # noqa: PLR0913, PLR0917 - compiled: each array on its own
         waiting += 1
         while True:
             while cursor < len(distinct) and distinct[cursor] == next_id and here[cursor] >= 0:
-                released[out, 0], released[out, 1] = here[cursor], row
-                after_loss[out] = follows_loss == 1
+                released[count, 0], released[count, 1] = here[cursor], row
+                after_loss[count] = follows_loss == 1
                 follows_loss = 0
-                out += 1
+                count += 1
                 cursor += 1
                 next_id += 1
                 waiting -= 1
@@ -113,4 +112,4 @@ def take_turns(  # noqa: PLR0913, PLR0917 - compiled: each array on its own
             lost += 1
             next_id = distinct[cursor]
             follows_loss = 1
-    state[0], state[1], state[4], state[5] = next_id, follows_loss, out, lost
+    state[0], state[1], state[4], state[5] = next_id, follows_loss, count, lost

@@ -20,6 +20,7 @@ COUNTS = (
     "late",
     "bars",
     "incomplete_bars",
+    "restated",
     "alerts",
 )
 

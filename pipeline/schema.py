@@ -105,6 +105,7 @@ HEALTH = pl.Schema(
         "lag_ms": pl.Float64(),  # event to receive, of the newest trade, on corrected clocks
         "bars": pl.Int64(),
         "incomplete_bars": pl.Int64(),
+        "restated": pl.Int64(),  # bars told again because a missing trade came, each time
         "alerts": pl.Int64(),
         "sha256": pl.String(),  # over every applied trade; null unless actors.digest
     }

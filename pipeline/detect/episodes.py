@@ -108,6 +108,16 @@ class Episodes:
                 changed[episode.symbol, episode.start_us] = episode
         return list(changed.values())
 
+    def open_episode(self, index: int) -> Episode | None:
+        """Return the open episode of a symbol."""
+        return self._watches[index].episode
+
+    def number(self, index: int, revision: int) -> None:
+        """Set the revision of a symbol's open episode."""
+        watch = self._watches[index]
+        assert watch.episode is not None  # noqa: S101 - it is said to be open
+        watch.episode = replace(watch.episode, revision=revision)
+
     def snapshot(self, index: int) -> dict[str, NDArray[np.generic]]:
         """Return where a symbol stands: whether an episode is open, and its facts."""
         watch = self._watches[index]

@@ -149,13 +149,16 @@ def test_give_up_of_a_hole_at_the_end_marks_the_next_trade() -> None:
     assert ledger.admit(rows(6)).after_loss.tolist() == [False]
 
 
-def test_admit_of_a_lost_id_is_too_late() -> None:
+def test_admit_of_a_lost_id_recovers_it_once() -> None:
     ledger = Ledger(1, 100)
     admit(ledger, 1)
-    admit(ledger, 3)
-    ledger.give_up(0, 2)
-    assert admit(ledger, 2, live=False) == [3]
-    assert counts(ledger) == dict(live=2, backfilled=0, pending=0, lost=1, duplicates=1)
+    admit(ledger, 4)
+    ledger.give_up(0, 3)
+    assert admit(ledger, 2, 2, live=False) == [4]
+    assert ledger.recovered().trade_id.tolist() == [2]
+    assert len(ledger.recovered()) == 0
+    assert ledger.lost_ranges(0) == [(3, 3)]
+    assert counts(ledger) == dict(live=2, backfilled=1, pending=0, lost=1, duplicates=1)
 
 
 def test_admit_beyond_what_may_be_held_gives_the_first_hole_up() -> None:
@@ -184,6 +187,7 @@ def test_ledger_under_any_schedule_accounts_for_every_id_and_releases_in_order(
     ids = list(range(10, 40))
     ledger = Ledger(1, 1000)
     released = admit(ledger, 10)
+    recovered: list[int] = []
     for _ in range(data.draw(st.integers(1, 12))):
         if data.draw(st.integers(0, 9)) == 0:
             ledger.give_up(0, data.draw(st.sampled_from(ids)))
@@ -191,13 +195,16 @@ def test_ledger_under_any_schedule_accounts_for_every_id_and_releases_in_order(
             ledger.expect(0, 10, data.draw(st.sampled_from(ids)))
         batch = data.draw(st.lists(st.sampled_from(ids), max_size=12))
         released += admit(ledger, *batch, live=data.draw(st.booleans()))
+        recovered += ledger.recovered().trade_id.tolist()
         first_id, last_id = ends(ledger)
         known = sum(counts(ledger).values()) - counts(ledger)["duplicates"]
         assert known == last_id - first_id + 1
         assert sum(last - first + 1 for first, last in ledger.holes(0)) == ledger.pending[0]
     assert released == sorted(set(released))
+    assert len({*released, *recovered}) == len(released) + len(recovered)
     lost = sum(last - first + 1 for first, last in ledger.losses().get(0, []))
-    assert lost == counts(ledger)["lost"]
+    still_lost = sum(last - first + 1 for first, last in ledger.lost_ranges(0))
+    assert lost - len(recovered) == still_lost == counts(ledger)["lost"]
 
 
 def test_admit_of_an_id_too_far_ahead_drops_and_counts_it() -> None:
