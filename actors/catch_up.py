@@ -19,6 +19,7 @@ from pipeline.clock import VenueClock
 from pipeline.durations import SECOND
 from pipeline.errors import SchemaError, VenueDisconnected, VenueError
 from pipeline.healing import RETRY_S, Healing, Progress
+from pipeline.recovery import Recovery
 from pipeline.schema import TRADES
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class CatchUp:
         self._venue_clock = VenueClock()
         # Until two more flushes have looked, the stream itself may close a hole.
         self._healing = Healing(grace_s=2 * config.actors.flush / SECOND)
+        self._recovery = Recovery(config.sampling.restate_within / SECOND)
         self._applied: set[str] = set()
         self._progress: Mapping[str, Progress] = {}
         #: Null: the venue refused, and the symbol starts with whatever comes first.
@@ -121,11 +123,21 @@ class CatchUp:
         return found
 
     def report(
-        self, holes: Mapping[str, list[tuple[int, int]]], progress: Mapping[str, Progress]
+        self,
+        holes: Mapping[str, list[tuple[int, int]]],
+        lost: Mapping[str, list[tuple[int, int]]],
+        progress: Mapping[str, Progress],
     ) -> None:
-        """Say what is missing, and how far each symbol has come, with all findings applied."""
+        """Say what is missing, and how far each symbol has come, with all findings applied.
+
+        Args:
+            holes: Per symbol the ids that others wait for.
+            lost: Per symbol the ids that were given up.
+            progress: Of every symbol.
+        """
         with self._lock:
             self._healing.report(holes, self._applied, self._clock_s())
+            self._recovery.report(lost, self._clock_s())
             self._progress = progress
         self._applied = set()
 
@@ -269,6 +281,7 @@ class CatchUp:
         with self._lock:
             doubtful = self._healing.doubtful(self._clock_s())
             due = self._healing.due(self._clock_s())
+            sought = self._recovery.due(self._clock_s())
         for hole in doubtful:
             newest = self._accepted(hole.symbol, lambda: self._newest(hole.symbol), NO_TRADES)  # noqa: B023 - called at once
             if not newest.is_empty() and newest["trade_id"][0] <= hole.last_id:
@@ -287,6 +300,13 @@ class CatchUp:
             if lost is not None:
                 logger.error("lost symbol=%s ids=%d..%d", lost.symbol, lost.first_id, lost.last_id)
                 self._found.put(Unserved(lost))
+
+        for missing in sought:
+            if self._stopping.is_set():
+                return
+            trades = self._accepted(missing.symbol, lambda: self._fetch(missing), NO_TRADES)  # noqa: B023 - called at once
+            if not trades.is_empty():
+                self._found.put(Fetched(missing.symbol, trades))
 
     def _newest(self, symbol: str) -> pl.DataFrame:
         return newest_trade(self._venue, self._rest, symbol)

@@ -95,7 +95,7 @@ class SymbolWorker:
 
     def _open(self) -> None:
         symbols = self._shard.symbols
-        self._engine = ShardEngine(symbols, self._config)
+        self._engine = ShardEngine(symbols, self._config, restates=True)
         self._buffer = FrameBuffer(self._config.actors.max_buffered_trades)
         self._feed = Feed(
             self._venue.connection(symbols),
@@ -158,7 +158,8 @@ class SymbolWorker:
             trades, backfilled=backfilled, clock_us=self._clock_us(), skew_us=self._skew_us()
         )
         if self._begun:
-            self._catch_up.report(self._engine.holes(), self._engine.progress())
+            engine = self._engine
+            self._catch_up.report(engine.holes(), engine.lost(), engine.progress())
         news = trades.height or backfilled.height or result.bars.height or result.alerts.height
         if news or final or time.monotonic() - self._reported_s >= _REPORT_S:
             self._report(result)

@@ -142,10 +142,10 @@ class Collector:
             self._live.popleft()
 
     def _is_new(self, bars: pl.DataFrame) -> pl.Series:
-        """Say which bars are new: an actor that starts again tells its past again."""
+        """Say which bars are new, or restated: an actor that starts again tells its past again."""
         place = bars["last_id" if self._plan.by_trade else "open_time"].to_physical()
         known = bars["symbol"].replace_strict(self._newest, default=None, return_dtype=pl.Int64)
-        new = (place > known).fill_null(value=True)
+        new = (place > known).fill_null(value=True) | (bars["revision"] > 0)
         for symbol, newest in bars.select("symbol", place).group_by("symbol").max().iter_rows():
             self._newest[symbol] = max(newest, self._newest.get(symbol, newest))
         return new
@@ -159,6 +159,7 @@ class Collector:
             "score",
             "direction",
             bars["complete"],
+            bars["revision"],
         )
         if not self._plan.by_trade:
             return samples

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping, Sequence
 
-#: The venue's tables lag behind its stream: it has this long to serve an id before it is lost.
-GIVE_UP_S = 30.0
+#: The venue's tables lag behind its stream: it has this long to serve an id before it is lost. All
+#: that came after the id waits for so long; what is served later still is restated.
+GIVE_UP_S = 10.0
 
 #: Between two requests for the same ids.
 RETRY_S = 1.0

@@ -116,7 +116,8 @@ class BoardSession:
 
     def _replace_spark(self, view: BoardView) -> None:
         self._spark_rows = view.rows
-        rows = _recent(view.history, view, SPARK_S).sort("open_time")
+        rows = _recent(view.history, view, SPARK_S)
+        rows = rows.unique(["symbol", "open_time"], keep="last").sort("open_time")
         self._spark.data = dict(spark_columns(rows))
         self._spark_newest_us = _newest_us(rows)
 
@@ -125,9 +126,10 @@ class BoardSession:
         self._spark_rows = view.rows
         if rows.is_empty() or view.plan is None:
             return False
-        if rows["open_time"].to_physical()[0] < self._spark_newest_us - SPARK_LATE_US:
-            # A symbol that starts late brings its past. The rollover takes rows from the front, so
-            # the source stays in order of time.
+        is_late = rows["open_time"].to_physical()[0] < self._spark_newest_us - SPARK_LATE_US
+        if is_late or (rows["revision"] > 0).any():
+            # A symbol that starts late brings its past, and a restated row takes another's place.
+            # The rollover takes rows from the front, so the source stays in order of time.
             self._replace_spark(view)
             return True
         self._spark_newest_us = max(self._spark_newest_us, _newest_us(rows))

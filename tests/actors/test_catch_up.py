@@ -139,7 +139,7 @@ class Setup:
 
     def report(self, *hole: int, symbol: str = "A", known: Progress | None = None) -> None:
         holes = {symbol: [(hole[0], hole[1])]} if hole else {}
-        self.catch_up.report(holes, {} if known is None else {symbol: known})
+        self.catch_up.report(holes, {}, {} if known is None else {symbol: known})
 
 
 def ids_of(trades: pl.DataFrame) -> list[int]:
@@ -223,7 +223,7 @@ def test_tick_of_a_venue_that_refuses_one_symbol_goes_on_with_the_others() -> No
     exchange.issue("B", [4])
     at.feed.connect()
     assert at.tick() == [Expected("B", 4, 4), Verified(1)]
-    at.catch_up.report({"A": [(1, 3)], "B": [(4, 4)]}, {})
+    at.catch_up.report({"A": [(1, 3)], "B": [(4, 4)]}, {}, {})
     assert fetched(*at.tick(1.0)) == [("B", [4])]
 
 
@@ -235,7 +235,7 @@ def test_symbol_refused_at_its_start_is_not_expected_from_its_first_trade_ever()
     exchange.refused = set()
     at.feed.connect()
     assert at.tick() == [Verified(1)]
-    at.catch_up.report({}, {"A": Progress(None, None)})
+    at.catch_up.report({}, {}, {"A": Progress(None, None)})
     at.catch_up.verify_again()
     assert at.tick() == [Verified(1)]
 
@@ -398,13 +398,13 @@ def test_hole_is_not_fetched_again_by_a_report_that_does_not_know_the_answer() -
         assert fetched(*at.catch_up.findings()) == [("A", [4, 5, 6])]
 
 
-def test_hole_that_is_not_served_for_half_a_minute_is_given_up_to_the_id() -> None:
+def test_hole_that_is_not_served_for_ten_seconds_is_given_up_to_the_id() -> None:
     at = Setup(Exchange(A=[1, 2, 3, 7, 8, 9, 10]))
     at.settle()
     at.report(4, 8)
     assert fetched(*at.tick(1.0)) == [("A", [7, 8])]
     at.report(4, 6)
-    for _ in range(29):
+    for _ in range(9):
         assert at.tick(1.0) == []
     assert at.tick(0.9) == []
     assert at.tick(0.1) == [Unserved(Missing("A", 4, 6))]
@@ -419,7 +419,7 @@ def test_hole_of_which_the_end_is_served_is_given_up_before_it() -> None:
     at.report(4, 8)
     at.tick(1.0)
     at.report(4, 8)
-    *rest, last = at.tick(30.0)
+    *rest, last = at.tick(10.0)
     assert fetched(*rest) == [("A", [7, 8])]
     assert last == Unserved(Missing("A", 4, 6))
 
@@ -428,8 +428,8 @@ def test_hole_up_to_an_id_the_venue_has_not_issued_is_a_stray() -> None:
     at = Setup(Exchange(A=range(1, 11), B=range(1, 11)))
     at.settle()
     # 900 of A and 11 of B are held; the venue's newest is 10.
-    at.catch_up.report({"A": [(11, 899)], "B": [(10, 10)]}, {})
-    assert [one for one in at.tick(29.9) if isinstance(one, Stray)] == []
+    at.catch_up.report({"A": [(11, 899)], "B": [(10, 10)]}, {}, {})
+    assert [one for one in at.tick(9.9) if isinstance(one, Stray)] == []
     assert at.tick(0.1)[:2] == [Stray("A", 10), Stray("B", 10)]
     assert [one for one in at.tick(1.0) if isinstance(one, Stray)] == []
 
@@ -438,7 +438,19 @@ def test_old_hole_before_ids_the_venue_has_issued_is_no_stray() -> None:
     at = Setup(Exchange(A=[1, 2, 7]))
     at.settle()
     at.report(3, 6)
-    assert at.tick(30.0) == []
+    assert at.tick(10.0) == []
+
+
+def test_lost_ids_are_asked_for_again_and_handed_over_if_they_are_served() -> None:
+    at = Setup(Exchange(A=[1, 2, 3, 7]))
+    at.settle()
+    lost = {"A": [(4, 6)]}
+    at.catch_up.report({}, lost, {})
+    assert at.tick(15.0) == []
+    at.exchange.ids["A"] = [1, 2, 3, 4, 5, 6, 7]
+    at.catch_up.report({}, lost, {})
+    assert fetched(*at.tick(29.9)) == []
+    assert fetched(*at.tick(0.1)) == [("A", [4, 5, 6])]
 
 
 def test_findings_are_taken_out_once() -> None:

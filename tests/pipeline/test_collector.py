@@ -175,6 +175,7 @@ def test_report_accounts_for_every_id() -> None:
         "late": 0,
         "bars": 5,
         "incomplete_bars": 0,
+        "restated": 0,
         "alerts": 0,
         "last_price": noisy(30)["price"][5],
         "sha256": None,
@@ -220,3 +221,20 @@ def test_bars_that_a_restarted_shard_tells_again_are_applied_once() -> None:
     state.apply(replace(again, incarnation=2), 2 * S)
     assert state.bars()["last_id"].to_list() == list(range(1, 40))
     assert state.snapshot(0, 2 * S).samples["open_time"].is_unique().all()
+
+
+def test_apply_of_a_restated_bar_tells_its_sample_again() -> None:
+    state, shard = collector(), ShardEngine(CONFIG.symbols, CONFIG, restates=True)
+    trades = noisy(30)
+    found = pl.col("trade_id") == 10
+    state.apply(envelope(shard, trades.filter(~found), 1), S)
+    shard.give_up("AUSDT", 10)
+    state.apply(envelope(shard, trades_frame([]), 2), S)
+    before = state.snapshot(0, S)
+    # A row of a lost id is the same to the ledger whichever way it comes.
+    state.apply(envelope(shard, trades.filter(found), 3), S)
+    again = state.snapshot(before.version, S).samples
+    assert before.samples.filter(~pl.col("complete"))["revision"].to_list() == [0, 0, 0]
+    assert again["open_time"].to_physical().to_list()[0] == START_US + 8 * S
+    assert again["revision"].unique().to_list() == [1]
+    assert again["complete"].all()

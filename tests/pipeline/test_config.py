@@ -34,7 +34,12 @@ def test_config_with_symbols_only_has_the_documented_defaults(tmp_path: Path) ->
         "venue": {"name": "exchange", "websocket_url": None, "rest_url": None},
         "exchange": {"seed": 7, "trades_per_s": None, "jumps_per_hour": 6.0, "history": "75m"},
         "symbols": ["BTCUSDT"],
-        "sampling": {"every": "1s", "lateness": "250ms", "forward_fill": "10s"},
+        "sampling": {
+            "every": "1s",
+            "lateness": "250ms",
+            "forward_fill": "10s",
+            "restate_within": "10m",
+        },
         "plugins": [],
         "features": ["realized_vol_1m", "realized_vol_5m", "realized_vol_1h", "ewma_vol_1m"],
         "detector": {

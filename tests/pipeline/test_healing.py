@@ -9,7 +9,7 @@ GRACE_S = 0.5
 
 # What the documentation promises, not what the module says.
 RETRY_S = 1.0
-GIVE_UP_S = 30.0
+GIVE_UP_S = 10.0
 PIECE = 20_000
 
 

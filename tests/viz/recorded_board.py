@@ -180,6 +180,7 @@ class RecordedBoard:
                 "score": np.where(known, score, np.nan),
                 "direction": direction,
                 "complete": np.ones(count, bool),
+                "revision": np.zeros(count, np.int32),
             }
         )
         values = pl.col("close", "volatility", "score").fill_nan(None)
