@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from pipeline.coverage import Coverage
 from pipeline.detect.episodes import Episodes, ScoredRows, alerts_frame
 from pipeline.detect.zscore import ZScore
 from pipeline.durations import SECOND
@@ -17,6 +18,8 @@ from pipeline.windows import Samples, Windows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+    from numpy.typing import NDArray
 
     from pipeline.closed_bars import ClosedBars
     from pipeline.config import Config
@@ -30,7 +33,8 @@ class StepResult:
 
     Attributes:
         bars: BARS that closed.
-        features: FEATURES_HEAD, the named features, FEATURES_TAIL; row for row as `bars`.
+        features: FEATURES_HEAD, the named features, for each of their windows `coverage_<window>`
+            (the share of its bars that miss no trade), FEATURES_TAIL; row for row as `bars`.
         alerts: ALERTS that started, rose or ended.
     """
 
@@ -76,9 +80,14 @@ class Analysis:
                 len(symbols), statistics.range_windows, statistics.range_step_us
             )
             self.stages["ranges"] = self._ranges
+        self._coverage: Coverage | None = None
+        if self._features.coverage:
+            self._coverage = Coverage(len(symbols), list(self._features.coverage.values()))
+            self.stages["coverage"] = self._coverage
         self._blank = {name: stage.snapshot(0) for name, stage in self.stages.items()}
         named = [(name, pl.Float64()) for name in self._features.names]
-        features = pl.Schema([*FEATURES_HEAD.items(), *named, *FEATURES_TAIL.items()])
+        covered = [(name, pl.Float32()) for name in self._features.coverage]
+        features = pl.Schema([*FEATURES_HEAD.items(), *named, *covered, *FEATURES_TAIL.items()])
         self._nothing = StepResult(BARS.to_frame(), features.to_frame(), ALERTS.to_frame())
 
     def publish(self, closed: ClosedBars) -> StepResult:
@@ -101,6 +110,7 @@ class Analysis:
                 closed.frame["open_time"],
                 pl.Series("log_return", columns.log_return, nan_to_null=True),
                 *self._features.compute(closed.frame, columns, ranges).get_columns(),
+                *self._covered(index, closed.complete),
                 *self._tail(scores),
             ]
         )
@@ -122,6 +132,16 @@ class Analysis:
     def number_open_alert(self, index: int, revision: int) -> None:
         """Take it that a symbol's open episode was told under a revision."""
         self._episodes.number(index, revision)
+
+    def _covered(self, index: NDArray[np.int32], complete: NDArray[np.bool_]) -> list[pl.Series]:
+        """Return the share of each window's bars that miss no trade."""
+        if self._coverage is None:
+            return []
+        shares = self._coverage.push(index, complete)
+        return [
+            pl.Series(name, share)
+            for name, share in zip(self._features.coverage, shares, strict=True)
+        ]
 
     def _tail(self, scores: Scores) -> list[pl.Series]:
         """Return FEATURES_TAIL."""

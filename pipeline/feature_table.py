@@ -57,6 +57,13 @@ class FeatureTable:
         for name in names:
             self._resolve(name, found, ())
         self.statistics = Statistics(list(found.values()), every_us=every_us)
+        windows = {one.window_us for one in found.values() if one.kind != "ewma"}
+        #: Columns of coverage, and the bars in their windows; none where every trade is a sample.
+        self.coverage = {
+            f"coverage_{format_duration(window_us)}": window_us // every_us
+            for window_us in sorted(windows)
+            if every_us is not None
+        }
         self.reach_us = max((one.reach_us for one in found.values()), default=0)
         self._bar_columns = [column for column in _OF_BARS if self._is_used(column)]
         built_in = {name for name in self._expressions if self._owner(name) in BUILT_IN}
@@ -214,7 +221,11 @@ def load_plugins(plugins: Sequence[str]) -> list[Feature]:
                     f"expected a name of small letters, digits and _, found {one.template!r} "
                     f"in {plugin}"
                 )
-            if one.template in _RESERVED or any(one.clashes_with(o) for o in (*BUILT_IN, *loaded)):
+            if (
+                one.template.startswith("coverage_")
+                or one.template in _RESERVED
+                or any(one.clashes_with(o) for o in (*BUILT_IN, *loaded))
+            ):
                 raise ValueError(f"expected a name of its own, found {one.template!r} in {plugin}")
             loaded.append(one)
     return loaded

@@ -52,7 +52,7 @@ BARS = pl.Schema(
 #: What follows `symbol` and `open_time` in a features frame, before the named features.
 FEATURES_HEAD = pl.Schema({"symbol": pl.String(), "open_time": TIME, "log_return": pl.Float64()})
 
-#: What follows the named features.
+#: What follows the named features and the coverage of their windows.
 FEATURES_TAIL = pl.Schema(
     {
         "score": pl.Float64(),  # the detector's, in its own standard deviations, never negative

@@ -40,7 +40,9 @@ def test_step_publishes_frames_of_the_documented_schemas() -> None:
     assert result.bars.schema == BARS
     assert result.alerts.schema == ALERTS
     names = ["realized_vol_1m", "realized_vol_5m", "realized_vol_1h", "ewma_vol_1m"]
-    features = pl.Schema({**FEATURES_HEAD, **dict.fromkeys(names, pl.Float64()), **FEATURES_TAIL})
+    named = dict.fromkeys(names, pl.Float64())
+    covered = dict.fromkeys(["coverage_1m", "coverage_5m", "coverage_1h"], pl.Float32())
+    features = pl.Schema({**FEATURES_HEAD, **named, **covered, **FEATURES_TAIL})
     assert result.features.schema == features
     assert result.features["open_time"].equals(result.bars["open_time"])
     assert engine().health(venue_us=None).schema == HEALTH

@@ -141,7 +141,8 @@ def test_batch_writes_frames_of_the_schemas(whole: Path) -> None:
     assert (bars["date"] == bars["open_time"].dt.date()).all()
     features = table(whole, "features")
     named = dict.fromkeys(CONFIG.features, pl.Float64())
-    assert features.schema == pl.Schema({**FEATURES_HEAD, **named, **FEATURES_TAIL})
+    covered = {"coverage_1m": pl.Float32()}
+    assert features.schema == pl.Schema({**FEATURES_HEAD, **named, **covered, **FEATURES_TAIL})
     assert features.select("symbol", "open_time").equals(
         table(whole, "bars").select("symbol", "open_time")
     )
