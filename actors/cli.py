@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 import yaml
 
-from actors.demo import DEMO_CONFIG
+from actors.demo import CHAOS_CONFIG, DEMO_CONFIG
 from actors.logs import configure_logging
 from actors.plugins import look_here
 from pipeline.config_file import load_config
@@ -171,6 +171,30 @@ def batch(  # noqa: PLR0913 - as above
         as_json=as_json,
     )
     raise typer.Exit(code)
+
+
+@app.command()
+def chaos(
+    config: ConfigPath = CHAOS_CONFIG,
+    *,
+    settings: Settings = [],  # noqa: B006 - as above
+    fault: Annotated[
+        list[str], typer.Option(metavar="NAME", help="Only this one; repeatable.")
+    ] = [],  # noqa: B006 - as above
+    report: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="Write the scoreboard as JSON.")
+    ] = None,
+) -> None:
+    """Let everything go wrong on the built-in exchange, and account for every trade."""
+    from actors.chaos import run_chaos  # noqa: PLC0415 - as above
+    from pipeline.chaos.scenarios import SCENARIOS  # noqa: PLC0415 - as above
+    from pipeline.chaos.scoreboard import chosen  # noqa: PLC0415 - as above
+
+    try:
+        scenarios = chosen(SCENARIOS, fault)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    raise typer.Exit(run_chaos(load_config(config, settings), scenarios, report))
 
 
 @app.command()

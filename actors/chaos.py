@@ -1,0 +1,196 @@
+"""What `cryptoctopus chaos` does: a real pipeline on a real exchange, and everything goes wrong."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+import urllib.request
+from typing import TYPE_CHECKING, Any
+
+from actors.chaos_table import show
+from actors.client import find_pipeline
+from actors.exchange.server import ExchangeServer
+from actors.exchange_host import synthetic_market
+from actors.session import join_cluster, leave_cluster
+from actors.supervise import Pipeline
+from actors.undisturbed import Undisturbed
+from pipeline.chaos.scoreboard import Outcome, Sight, scoreboard
+from pipeline.errors import ClusterError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping, Sequence
+    from pathlib import Path
+
+    from actors.client import PipelineClient
+    from pipeline.chaos.scenarios import Scenario
+    from pipeline.config import Config
+
+logger = logging.getLogger(__name__)
+
+_POLL_S = 0.1
+_STEADY_S = 3.0
+_START_LIMIT_S = 90.0
+_HEAL_LIMIT_S = 60.0
+
+#: A symbol whose newest trade is older has not caught up.
+_BEHIND_S = 2.0
+
+
+def run_chaos(config: Config, scenarios: Sequence[Scenario], report_path: Path | None) -> int:
+    """Play scenarios one after the other, each on a market and a pipeline of its own.
+
+    Returns:
+        The exit code: 0 if every trade was accounted for in all of them, else 1.
+
+    Raises:
+        CryptoctopusError: The pipeline cannot start, or ended by itself.
+    """
+    outcomes: dict[str, Outcome] = {}
+    join_cluster("local")
+    try:
+        with show(scenarios) as table:
+            for scenario in scenarios:
+                table.begin(scenario.name)
+                outcomes[scenario.name] = _play(config, scenario)
+                table.add(scenario.name, outcomes[scenario.name])
+    finally:
+        leave_cluster()
+    report = scoreboard(config.exchange.trades_per_s or 0.0, outcomes)
+    if report_path is not None:
+        report_path.write_text(json.dumps(report, indent=2) + "\n", encoding="utf-8")
+    return 0 if all(outcome.is_good for outcome in outcomes.values()) else 1
+
+
+def _play(config: Config, scenario: Scenario) -> Outcome:
+    market = synthetic_market(config, start_us=time.time_ns() // 1000)
+    server = ExchangeServer(market, host="127.0.0.1", port=0, admin=True)
+    address = f"127.0.0.1:{server.start()}"
+    urls = {"websocket_url": f"ws://{address}", "rest_url": f"http://{address}"}
+    venue = config.venue.model_copy(update={"name": "exchange", **urls})
+    stage = _Stage(config.model_copy(update={"venue": venue}), address)
+    try:
+        return stage.play(scenario)
+    finally:
+        stage.close()
+        server.stop()
+
+
+class _Stage:
+    """One pipeline, and the switchboard of the exchange it reads."""
+
+    def __init__(self, config: Config, address: str) -> None:
+        self._config = config
+        self._address = address
+        self._pipeline = Pipeline(config, "chaos")
+        self._client: PipelineClient | None = None
+
+    def play(self, scenario: Scenario) -> Outcome:
+        """Start, disturb, wait until all is well again, and compare with what was issued."""
+        self._pipeline.start()
+        self._client = find_pipeline()
+        if not self._until(self._runs, _START_LIMIT_S):
+            raise ClusterError(f"{scenario.name}: the pipeline has not started")
+        self._until(lambda _: False, _STEADY_S)
+        before, began_s = self._sight(), time.monotonic()
+        for fault in scenario.faults:
+            self._switch("POST", fault)
+        noticed = self._until(lambda sight: sight.shows(scenario.sign, before), scenario.lasts_s)
+        detect_s = time.monotonic() - began_s if noticed else None
+        self._until(lambda _: False, scenario.lasts_s - (time.monotonic() - began_s))
+        lost = self._lost()
+        self._switch("DELETE", None)
+        healed = self._until(self._runs, _HEAL_LIMIT_S)
+        heal_s = time.monotonic() - began_s if healed else None
+        self._until(lambda _: False, _STEADY_S)
+        return self._outcome(lost, detect_s, heal_s)
+
+    def close(self) -> None:
+        """Stop the pipeline, if it runs."""
+        self._pipeline.stop()
+
+    def _outcome(self, lost: int, detect_s: float | None, heal_s: float | None) -> Outcome:
+        assert self._client is not None  # noqa: S101 - it was found when the pipeline started
+        bars, alerts = self._client.bars(), self._client.snapshot(0).alerts
+        report = self._pipeline.stop()
+        if report is None:
+            raise ClusterError("the pipeline gave no report")
+        rows: Mapping[str, dict[str, Any]] = report["symbols"]
+        truth = Undisturbed(self._config, rows)
+        totals = report["totals"]
+        ids = sum(row["last_id"] - row["first_id"] + 1 for row in rows.values())
+        accounted = totals["live"] + totals["backfilled"] + totals["lost"] + totals["pending"]
+        equal = all(self._issued(symbol, row) == row["sha256"] for symbol, row in rows.items())
+        return Outcome(
+            issued=ids,
+            live=totals["live"],
+            backfilled=totals["backfilled"],
+            lost=totals["lost"],
+            expected_lost=lost,
+            duplicates_applied=accounted - ids,
+            hash_equal=None if lost else equal,
+            bars_equal=truth.has_bars(bars),
+            detect_s=None if detect_s is None else round(detect_s, 2),
+            heal_s=None if heal_s is None else round(heal_s, 2),
+            false_alerts=truth.count_unknown(alerts),
+        )
+
+    def _runs(self, sight: Sight) -> bool:
+        return sight.is_well and sight.behind_s < _BEHIND_S
+
+    def _until(self, condition: Callable[[Sight], bool], limit_s: float) -> bool:
+        """Watch the pipeline until a condition holds, or for so long; return whether it does."""
+        end_s = time.monotonic() + limit_s
+        while time.monotonic() < end_s:
+            if self._pipeline.watch():
+                raise ClusterError("the pipeline was asked to stop")
+            if condition(self._sight()):
+                return True
+            time.sleep(_POLL_S)
+        return False
+
+    def _sight(self) -> Sight:
+        assert self._client is not None  # noqa: S101 - as above
+        snapshot = self._client.snapshot(1 << 62)
+        health = snapshot.health
+        reporting = health.height == len(self._config.symbols)
+        ages = health["last_trade_age_s"] if reporting else None
+        oldest_s = None if ages is None or ages.null_count() else ages.max()
+        return Sight(
+            connected=reporting and all(snapshot.connected.values()),
+            reconnects=int(health["reconnects"].sum()),
+            pending=int(health["pending"].sum()),
+            backfilled=int(health["backfilled"].sum()),
+            duplicates=int(health["duplicates"].sum()),
+            rejected=int(health["rejected"].sum()),
+            skewed=False,
+            behind_s=float("inf") if oldest_s is None else float(oldest_s),  # type: ignore[arg-type]  # of a Float64 column
+        )
+
+    def _switch(self, method: str, fault: Mapping[str, Any] | None) -> None:
+        """Tell the exchange's switchboard."""
+        body = None if fault is None else json.dumps(fault).encode()
+        request = urllib.request.Request(
+            f"http://{self._address}/admin/faults",
+            data=body,
+            method=method,
+            headers={"Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback
+            answer.read()
+
+    def _issued(self, symbol: str, row: Mapping[str, Any]) -> str:
+        """Return the exchange's hash over the ids that the pipeline accounts for."""
+        ids = f"symbol={symbol}&first_id={row['first_id']}&last_id={row['last_id']}"
+        return str(self._ask(f"/admin/ledger?{ids}")[symbol]["sha256"])
+
+    def _ask(self, path: str) -> dict[str, Any]:
+        url = f"http://{self._address}{path}"
+        with urllib.request.urlopen(url, timeout=30) as answer:
+            answered: dict[str, Any] = json.load(answer)
+        return answered
+
+    def _lost(self) -> int:
+        """Return how many ids the exchange serves nowhere."""
+        lost = self._ask("/admin/faults")["lost"]
+        return sum(last - first + 1 for ranges in lost.values() for first, last in ranges)

@@ -1,0 +1,93 @@
+"""What can go wrong between a venue and us, and by what sign it has to be noticed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Literal
+
+#: What a pipeline shows once it has noticed: that a connection is gone or was replaced, that ids
+#: are missing or were fetched, rows it has refused, or a clock that is wrong. `none`: there is
+#: nothing to notice, only to survive.
+Sign = Literal["connection", "ids", "duplicates", "rejected", "clock", "none"]
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """One way to disturb a running pipeline.
+
+    Attributes:
+        name: In the scoreboard.
+        faults: What the exchange is told, one after the other.
+        sign: By which the pipeline has to notice it.
+        lasts_s: How long it goes on before all faults are cleared.
+        loses: Whether ids are served nowhere: exactly those have to be reported as lost.
+    """
+
+    name: str
+    faults: tuple[dict[str, Any], ...]
+    sign: Sign
+    lasts_s: float = 8.0
+    loses: bool = False
+
+
+def _one(name: str, sign: Sign, lasts_s: float = 8.0, **parameters: object) -> Scenario:
+    """Return a scenario of one fault that goes by its name."""
+    return Scenario(name, ({"fault": name, **parameters},), sign, lasts_s, loses=name == "lose")
+
+
+SCENARIOS = (
+    Scenario("calm", (), "none", 5.0),
+    _one("abort", "connection"),
+    Scenario("close 1001", ({"fault": "close", "code": 1001},), "connection"),
+    Scenario("close 1008", ({"fault": "close", "code": 1008},), "connection"),
+    _one("half_open", "connection", 12.0, seconds=12),
+    _one("no_ping", "none", 10.0),
+    _one("server_shutdown", "connection", 12.0, close_after_s=5),
+    _one("skip", "ids", count=50),
+    _one("lose", "ids", 14.0, count=20),
+    _one("duplicate", "duplicates", count=200),
+    _one("reorder", "none", count=200),
+    _one("skew", "clock", 10.0, ms=5000),
+    _one("slow", "ids", 8.0, bytes_per_s=20_000),
+    Scenario(
+        "429 while healing",
+        ({"fault": "rest_status", "status": 429, "retry_after_s": 3, "count": 2},
+         {"fault": "skip", "count": 50}),
+        "ids",
+        12.0,
+    ),
+    Scenario(
+        "418 while healing",
+        ({"fault": "rest_status", "status": 418, "retry_after_s": 5, "count": 1},
+         {"fault": "skip", "count": 50}),
+        "ids",
+        14.0,
+    ),
+    Scenario(
+        "500 while healing",
+        ({"fault": "rest_status", "status": 500, "count": 3}, {"fault": "skip", "count": 50}),
+        "ids",
+        12.0,
+    ),
+    Scenario(
+        "rest_lag while healing",
+        ({"fault": "rest_lag", "ms": 3000}, {"fault": "skip", "count": 50}),
+        "ids",
+        12.0,
+    ),
+    _one("truncate", "rejected", count=50),
+    _one("silent", "connection", 12.0, symbol="BTCUSDT"),
+    Scenario(
+        "abort, duplicate, reorder",
+        ({"fault": "duplicate", "count": 200}, {"fault": "reorder", "count": 200},
+         {"fault": "abort"}),
+        "connection",
+    ),
+    Scenario(
+        "shutdown, skip, rest_lag",
+        ({"fault": "rest_lag", "ms": 2000}, {"fault": "skip", "count": 50},
+         {"fault": "server_shutdown", "close_after_s": 4}),
+        "connection",
+        14.0,
+    ),
+)  # fmt: skip

@@ -1,0 +1,120 @@
+"""What became of every trade while things went wrong."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from pipeline.chaos.scenarios import Scenario, Sign
+
+
+@dataclass(frozen=True, slots=True)
+class Sight:
+    """What a pipeline shows at one moment, all symbols together.
+
+    Attributes:
+        connected: Every feed is.
+        reconnects: Connections opened in the place of others.
+        pending: Ids that are missing.
+        backfilled: Ids that were fetched.
+        duplicates: Rows whose id was there.
+        rejected: Messages that were not market data.
+        skewed: A clock is known to be wrong.
+        behind_s: The oldest newest trade of any symbol, on the venue's clock.
+    """
+
+    connected: bool
+    reconnects: int
+    pending: int
+    backfilled: int
+    duplicates: int
+    rejected: int
+    skewed: bool
+    behind_s: float
+
+    def shows(self, sign: Sign, before: Sight) -> bool:
+        """Whether it shows a sign that was not there before."""
+        return {
+            "connection": not self.connected or self.reconnects > before.reconnects,
+            "ids": self.pending > 0 or self.backfilled > before.backfilled,
+            "duplicates": self.duplicates > before.duplicates,
+            "rejected": self.rejected > before.rejected,
+            "clock": self.skewed,
+            "none": True,
+        }[sign]
+
+    @property
+    def is_well(self) -> bool:
+        """Whether nothing is missing."""
+        return self.connected and self.pending == 0
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What one scenario led to.
+
+    Attributes:
+        issued: Ids between the first and the last that the pipeline accounts for, by the exchange.
+        live: Of them, those read from the stream.
+        backfilled: Those fetched over REST.
+        lost: Those given up.
+        expected_lost: Those that the exchange serves nowhere.
+        duplicates_applied: Those counted more than once.
+        hash_equal: Whether a hash over every applied trade is the exchange's; null with lost ids.
+        bars_equal: Whether all bars are those of a run that nothing disturbed.
+        detect_s: From the fault until the pipeline showed that it knew; null if it never did.
+        heal_s: From the fault until nothing was missing any more; null if something still was.
+        false_alerts: Alerts that stand, and that an undisturbed run does not have.
+    """
+
+    issued: int
+    live: int
+    backfilled: int
+    lost: int
+    expected_lost: int
+    duplicates_applied: int
+    hash_equal: bool | None
+    bars_equal: bool
+    detect_s: float | None
+    heal_s: float | None
+    false_alerts: int
+
+    @property
+    def is_good(self) -> bool:
+        """Whether nothing was lost that could be had, and nothing was made up."""
+        return (
+            self.lost == self.expected_lost
+            and self.live + self.backfilled + self.lost == self.issued
+            and self.duplicates_applied == 0
+            and self.hash_equal is not False
+            and self.bars_equal
+            and self.detect_s is not None
+            and self.heal_s is not None
+            and self.false_alerts == 0
+        )
+
+
+def scoreboard(rate_per_s: float, outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
+    """Return the report of `chaos`."""
+    return {
+        "rate_per_s": rate_per_s,
+        "faults": {
+            name: {**asdict(outcome), "good": outcome.is_good} for name, outcome in outcomes.items()
+        },
+    }
+
+
+def chosen(scenarios: Sequence[Scenario], names: Sequence[str]) -> list[Scenario]:
+    """Return the scenarios of some names, or all where none is given.
+
+    Raises:
+        ValueError: There is none of a name.
+    """
+    known = {scenario.name: scenario for scenario in scenarios}
+    unknown = [name for name in names if name not in known]
+    if unknown:
+        raise ValueError(f"expected faults of {', '.join(known)}, found {', '.join(unknown)}")
+    return [known[name] for name in names] if names else list(scenarios)

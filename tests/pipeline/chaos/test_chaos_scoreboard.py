@@ -1,0 +1,90 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from pipeline.chaos.scenarios import SCENARIOS
+from pipeline.chaos.scoreboard import Outcome, Sight, chosen, scoreboard
+
+WELL = Sight(
+    connected=True,
+    reconnects=2,
+    pending=0,
+    backfilled=10,
+    duplicates=3,
+    rejected=1,
+    skewed=False,
+    behind_s=0.1,
+)
+GOOD = Outcome(
+    issued=100,
+    live=90,
+    backfilled=10,
+    lost=0,
+    expected_lost=0,
+    duplicates_applied=0,
+    hash_equal=True,
+    bars_equal=True,
+    detect_s=0.4,
+    heal_s=1.2,
+    false_alerts=0,
+)
+
+
+@pytest.mark.parametrize(
+    ("sign", "change"),
+    [
+        ("connection", {"connected": False}),
+        ("connection", {"reconnects": 3}),
+        ("ids", {"pending": 1}),
+        ("ids", {"backfilled": 11}),
+        ("duplicates", {"duplicates": 4}),
+        ("rejected", {"rejected": 2}),
+        ("clock", {"skewed": True}),
+    ],
+)
+def test_sight_shows_a_sign_only_when_it_is_new(sign: str, change: dict[str, object]) -> None:
+    assert not WELL.shows(sign, WELL)  # type: ignore[arg-type]  # of the table above
+    assert replace(WELL, **change).shows(sign, WELL)  # type: ignore[arg-type]  # as above
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"lost": 1, "live": 89},
+        {"live": 89},
+        {"duplicates_applied": 1},
+        {"hash_equal": False},
+        {"bars_equal": False},
+        {"detect_s": None},
+        {"heal_s": None},
+        {"false_alerts": 1},
+    ],
+)
+def test_outcome_is_good_only_if_all_is(change: dict[str, object]) -> None:
+    assert GOOD.is_good
+    assert not replace(GOOD, **change).is_good  # type: ignore[arg-type]  # of the table above
+
+
+def test_outcome_of_ids_that_are_served_nowhere_is_good_when_exactly_those_are_lost() -> None:
+    lost = replace(GOOD, live=85, lost=5, expected_lost=5, hash_equal=None)
+    assert lost.is_good
+    assert not replace(lost, live=86, lost=4).is_good
+
+
+def test_scoreboard_is_the_documented_report() -> None:
+    report = scoreboard(5000.0, {"abort": GOOD})
+    assert report["rate_per_s"] == 5000.0
+    fields = ["issued", "live", "backfilled", "lost", "duplicates_applied", "hash_equal",
+              "detect_s", "heal_s", "false_alerts"]  # fmt: skip
+    assert [report["faults"]["abort"][name] for name in fields] == [
+        100, 90, 10, 0, 0, True, 0.4, 1.2, 0,
+    ]  # fmt: skip
+
+
+def test_chosen_of_an_unknown_name_says_which_there_are() -> None:
+    assert [one.name for one in chosen(SCENARIOS, ["skip", "abort"])] == ["skip", "abort"]
+    assert len(chosen(SCENARIOS, [])) == len(SCENARIOS)
+    with pytest.raises(ValueError, match=r"expected faults of calm, abort.*found fire"):
+        chosen(SCENARIOS, ["fire"])
