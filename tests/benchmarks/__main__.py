@@ -18,6 +18,7 @@ from rich.console import Console
 
 from tests.benchmarks.board_size import board_size
 from tests.benchmarks.feed_load import feed_load
+from tests.benchmarks.shard_path.job import shard_path
 from tests.benchmarks.start import start
 from tests.benchmarks.tables import terminal_table, write_page
 from tests.benchmarks.timing import PROGRESS
@@ -63,6 +64,7 @@ COMPUTE = {
 }
 LIVE = {
     "board": lambda _: board_size(),
+    "shard path": shard_path,
     "start of the demo": start,
     "feed at 20,000 trades/s": feed_load,
 }
