@@ -68,7 +68,7 @@ def test_job_runs_the_demo_and_a_board_in_another_process_shows_it(
 
     job = command(
         "job", "submit", "--address", f"http://127.0.0.1:{dashboard}", "--working-dir", ".", "--",
-        "python", "-m", "pipeline", "run", "configs/demo.yaml", "--for", "45s", "--no-board",
+        "python", "-m", "pipeline", "run", "configs/demo.yaml", "--no-board",
         program=str(BIN / "ray"), env=env,
     )  # fmt: skip
     job.line_with("running without a board")
@@ -79,6 +79,7 @@ def test_job_runs_the_demo_and_a_board_in_another_process_shows_it(
     )  # fmt: skip
     wait_until(lambda: listening(board), "the board")
     page = open_page(f"http://localhost:{board}/viz")
-    expect(page.locator("#live")).to_have_text("12 / 12", timeout=60_000)
+    expect(page.locator("#live")).to_have_text("12 / 12", timeout=120_000)
 
+    command("stop", "--address", f"127.0.0.1:{gcs}", env=env).line_with("stopped")
     assert job.wait() == 0, job.lines[-20:]
