@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import socket
+import struct
 from typing import TYPE_CHECKING
 
 from pipeline.exchange.wire import frame
@@ -41,11 +43,12 @@ class Connection:
         session: What it is subscribed to.
         unit_us: Microseconds in a unit of the times it is sent.
         closing: The task that closes it, once there is one.
+        silenced: Streams that are subscribed to and say nothing, until they are left.
     """
 
     def __init__(
         self,
-        socket: web.WebSocketResponse,
+        reader: web.WebSocketResponse,
         transport: asyncio.Transport,
         *,
         session: Session,
@@ -55,7 +58,11 @@ class Connection:
         self.session = session
         self.unit_us = unit_us
         self.closing: asyncio.Task[None] | None = None
-        self._socket = socket
+        self.silenced: set[str] = set()
+        self._mute_until_us = 0
+        self._close_at_us: int | None = None
+        self._flushed_us: int | None = None  # while its pace is limited
+        self._reader = reader
         self._transport = transport
         self._heartbeat = heartbeat
         self._backlog: list[bytes] = []
@@ -68,7 +75,7 @@ class Connection:
 
     def send(self, frames: bytes) -> None:
         """Queue whole frames."""
-        if self.closing is not None:
+        if self.closing is not None or self._mute_until_us:
             return
         self._backlog.append(frames)
         self._backlog_size += len(frames)
@@ -79,21 +86,56 @@ class Connection:
 
     def flush(self) -> None:
         """Hand the backlog to the transport, if that has room."""
+        self._flushed_us = None
         if self._backlog and self._transport.get_write_buffer_size() < _WRITABLE:
             self._transport.write(b"".join(self._backlog))
             self._drop_backlog()
+
+    def trickle(self, now_us: int, bytes_per_us: float) -> None:
+        """Hand over no more of the backlog than a slow line takes, in whole frames."""
+        if self._flushed_us is None:
+            self._flushed_us = now_us
+        while self._backlog and len(self._backlog[0]) <= (now_us - self._flushed_us) * bytes_per_us:
+            frames = self._backlog.pop(0)
+            self._backlog_size -= len(frames)
+            self._flushed_us += round(len(frames) / bytes_per_us)
+            self._transport.write(frames)
 
     def _drop_backlog(self) -> None:
         self._backlog.clear()
         self._backlog_size = 0
 
+    def abort(self) -> None:
+        """Reset the connection: the client gets neither a close frame nor the end of the stream."""
+        reset = struct.pack("ii", 1, 0)
+        self._transport.get_extra_info("socket").setsockopt(
+            socket.SOL_SOCKET, socket.SO_LINGER, reset
+        )
+        self._transport.abort()
+
+    def mute(self, until_us: int) -> None:
+        """Say nothing more until a time, and answer nothing; the connection stays open."""
+        self._mute_until_us = until_us
+        self._drop_backlog()
+
+    def close_at(self, time_us: int) -> None:
+        """Close the connection at a time on the clock of its pings."""
+        self._close_at_us = time_us
+
     def keep_alive(self, now_us: int) -> None:
-        """Send a ping that is due; close the connection if one went unanswered."""
-        if self.closing is not None:
+        """Close the connection when that is due, or if a ping went unanswered."""
+        if self._mute_until_us <= now_us:
+            self._mute_until_us = 0
+        if self.closing is not None or self._mute_until_us:
+            return
+        if self._close_at_us is not None and self._close_at_us <= now_us:
+            self.close(GOING_AWAY, b"Server shutdown")
             return
         if self._heartbeat.expired(now_us):
             self.close(POLICY_VIOLATION, b"Pong timeout")
-            return
+
+    def ping(self, now_us: int) -> None:
+        """Send a ping that is due."""
         payload = self._heartbeat.ping(now_us)
         if payload is not None:
             self.send(frame(payload, _PING))
@@ -116,5 +158,5 @@ class Connection:
         # A client that does not read does not answer either: then the connection is cut.
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_CLOSE_S):
-                await self._socket.close(code=code, message=reason)
+                await self._reader.close(code=code, message=reason)
         self._transport.abort()

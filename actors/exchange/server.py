@@ -16,10 +16,11 @@ from aiohttp import WSMsgType, web
 
 from actors.exchange.connection import GOING_AWAY, Connection
 from actors.exchange.listening import listen, tls_context
+from actors.exchange.switchboard import Switchboard, answer
 from actors.loopback import is_loopback
 from pipeline.durations import SECOND
 from pipeline.errors import ConfigError
-from pipeline.exchange import admin, rest
+from pipeline.exchange import rest
 from pipeline.exchange.clock import MarketClock
 from pipeline.exchange.control import Session
 from pipeline.exchange.heartbeat import Heartbeat
@@ -170,15 +171,24 @@ class ExchangeServer:
         routes.add_get("/stream/ws", self._serve_combined)
         routes.add_get(rest.PREFIX + "{endpoint:.+}", self._serve_rest)
         if self._admin:
-            routes.add_get("/admin/ledger", self._serve_ledger)
+            Switchboard(
+                self._exchange, self._connections, self._advance, self._index_readers
+            ).add_to(routes)
         return application
 
     def _tick(self) -> None:
         self._advance()
         now_us = _monotonic_us()
+        faults = self._exchange.faults
+        pace_per_us, pings = faults.pace_per_us, not faults.is_on("no_ping")
         for connection in self._connections:
             connection.keep_alive(now_us)
-            connection.flush()
+            if pings:
+                connection.ping(now_us)
+            if pace_per_us is None:
+                connection.flush()
+            else:
+                connection.trickle(now_us, pace_per_us)
 
     def _advance(self) -> None:
         """Issue what is due by now and queue it for its readers."""
@@ -199,7 +209,9 @@ class ExchangeServer:
         """Find who reads which stream, and let a standing clock go once somebody does."""
         self._readers = {}
         for connection in self._connections:
-            for name in connection.session.streams:
+            # One that was left and is subscribed to anew speaks again.
+            connection.silenced &= connection.session.streams.keys()
+            for name in connection.session.streams.keys() - connection.silenced:
                 stream = parse_stream(name, self._exchange.markets)
                 if stream is not None:
                     self._readers.setdefault((stream, connection.unit_us), []).append(connection)
@@ -250,7 +262,7 @@ class ExchangeServer:
                 answer = connection.session.reply(message.data)
                 self._index_readers()
                 connection.send(frame(answer.encode()))
-            elif message.type is WSMsgType.PING:
+            elif message.type is WSMsgType.PING and not self._exchange.faults.is_on("no_ping"):
                 connection.take_ping(message.data)
             elif message.type is WSMsgType.PONG:
                 connection.take_pong(message.data)
@@ -265,11 +277,7 @@ class ExchangeServer:
             1 if microseconds else 1000,
             request.remote or "",
         )
-        return _answer(rest.respond(self._exchange, self._weights, asked, _monotonic_us()))
-
-    async def _serve_ledger(self, request: web.Request) -> web.Response:
-        self._advance()
-        return _answer(admin.ledger(self._exchange, list(request.query.items())))
+        return answer(rest.respond(self._exchange, self._weights, asked, _monotonic_us()))
 
 
 def _deliver(stream: Stream, found: list[bytes], readers: list[Connection]) -> None:
@@ -285,15 +293,6 @@ def _deliver(stream: Stream, found: list[bytes], readers: list[Connection]) -> N
                 frame(combined(stream.name, one) if is_combined else one) for one in found
             )
         connection.send(forms[is_combined])
-
-
-def _answer(response: rest.Response) -> web.Response:
-    return web.Response(
-        status=response.status,
-        headers=response.headers,
-        body=response.body,
-        content_type="application/json",
-    )
 
 
 def _monotonic_us() -> int:

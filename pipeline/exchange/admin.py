@@ -1,4 +1,4 @@
-"""What only an operator may ask: what was truly issued."""
+"""What only an operator may ask: what was truly issued, and that something goes wrong."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from pipeline.exchange.faults import FaultError, read_fault
 from pipeline.exchange.ledger import Issued, Ledger
 from pipeline.exchange.parameters import BadRequestError, Parameters
 from pipeline.exchange.rest import Response
@@ -14,6 +15,7 @@ from pipeline.exchange.rest import Response
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from pipeline.exchange.faults import Fault
     from pipeline.exchange.venue import Exchange
 
 
@@ -35,6 +37,25 @@ def ledger(exchange: Exchange, query: Sequence[tuple[str, str]]) -> Response:
     except BadRequestError as refusal:
         return Response(400, {}, msgspec.json.encode({"code": refusal.code, "msg": str(refusal)}))
     return Response(200, {}, msgspec.json.encode(body))
+
+
+def switch_on(exchange: Exchange, body: bytes) -> tuple[Response, Fault | None]:
+    """Switch a fault on; answer with what is on, or with 400 and what was expected.
+
+    Returns:
+        The answer, and the fault, for what is done to connections at once.
+    """
+    try:
+        fault = read_fault(msgspec.json.decode(body), exchange.markets)
+    except (msgspec.DecodeError, FaultError) as error:
+        return Response(400, {}, msgspec.json.encode({"code": -1100, "msg": str(error)})), None
+    exchange.faults.switch_on(fault)
+    return faults(exchange), fault
+
+
+def faults(exchange: Exchange) -> Response:
+    """Answer with the faults that are on, and with what they have done."""
+    return Response(200, {}, msgspec.json.encode(exchange.faults.entry()))
 
 
 def _part(exchange: Exchange, parameters: Parameters) -> object:

@@ -56,6 +56,9 @@ def respond(exchange: Exchange, weights: RequestWeights, request: Request, now_u
     endpoint = ENDPOINTS.get(request.endpoint)
     if endpoint is None:
         return Response(404, {}, _error(-1000, f"Unknown path {PREFIX}{request.endpoint}."))
+    instead = exchange.faults.refusal()
+    if instead is not None:
+        return _refused(*instead)
     weigh, answer = endpoint
     status, body, weight = 200, b"", 1
     try:
@@ -80,6 +83,12 @@ def respond(exchange: Exchange, weights: RequestWeights, request: Request, now_u
     )
 
 
+def _refused(status: int, retry_after_s: int) -> Response:
+    """Return what a fault puts in the place of an answer."""
+    headers = {"Retry-After": str(retry_after_s)} if status in {418, 429} else {}
+    return Response(status, headers, _error(-1003 if headers else -1000, "Switched on by a fault."))
+
+
 def _error(code: int, message: str) -> bytes:
     return msgspec.json.encode({"code": code, "msg": message})
 
@@ -93,11 +102,11 @@ def _ping(_exchange: Exchange, _parameters: Parameters, _unit_us: int) -> object
 
 
 def _time(exchange: Exchange, _parameters: Parameters, unit_us: int) -> object:
-    return {"serverTime": exchange.now_us // unit_us}
+    return {"serverTime": (exchange.now_us + exchange.faults.skew_us) // unit_us}
 
 
 def _agg_trades(exchange: Exchange, parameters: Parameters, unit_us: int) -> object:
-    trades = exchange.markets[parameters.symbol(exchange.markets)].trades
+    trades = exchange.served(parameters.symbol(exchange.markets))
     from_id = parameters.integer("fromId")
     start_us, until_us = parameters.start_us("startTime"), parameters.until_us("endTime")
     limit = parameters.limit(default=500, most=1000)
@@ -127,9 +136,10 @@ def _agg_trades(exchange: Exchange, parameters: Parameters, unit_us: int) -> obj
 
 
 def _raw_trades(exchange: Exchange, parameters: Parameters, unit_us: int) -> object:
-    market = exchange.markets[parameters.symbol(exchange.markets)]
+    symbol = parameters.symbol(exchange.markets)
     limit = parameters.limit(default=500, most=1000)
-    newest = fills(market.trades[-limit:], market.listing.lot_e8)[-limit:]
+    lot_e8 = exchange.markets[symbol].listing.lot_e8
+    newest = fills(exchange.served(symbol)[-limit:], lot_e8)[-limit:]
     return [
         {
             "id": trade_id,

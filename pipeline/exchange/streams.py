@@ -52,10 +52,13 @@ def messages(exchange: Exchange, stream: Stream, step: Step, unit_us: int) -> li
         return _day_messages(exchange, stream, step, unit_us)
     if issued is None:
         return []
-    if stream.kind == "aggTrade":
-        return wire.agg_trade_messages(stream.symbol, issued, unit_us)
-    if stream.kind == "trade":
-        return wire.trade_messages(market.listing, issued, unit_us)
+    if stream.kind in {"aggTrade", "trade"}:
+        skew_us = exchange.faults.skew_us
+        if stream.kind == "aggTrade":
+            found = wire.agg_trade_messages(stream.symbol, issued, unit_us, skew_us)
+        else:
+            found = wire.trade_messages(market.listing, issued, unit_us, skew_us)
+        return exchange.faults.on_messages(stream.symbol, f"{stream.name} {unit_us}", found)
     quote = market.quote()
     return [] if quote is None else [wire.book_ticker_message(stream.symbol, quote)]
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.durations import DAY, MINUTE
+from pipeline.exchange.faults import Faults
 from pipeline.exchange.klines import OPEN, OPEN_US, SecondBars
 from pipeline.exchange.ledger import Issued, Ledger
 from pipeline.exchange.ring import ColumnRing
@@ -146,10 +147,17 @@ class Step:
 
 
 class Exchange:
-    """All markets on one clock: nothing is known here that was not issued by `now_us`."""
+    """All markets on one clock: nothing is known here that was not issued by `now_us`.
+
+    Attributes:
+        now_us: Up to where trades are issued, exclusive.
+        markets: By symbol.
+        faults: What is wrong on purpose.
+    """
 
     def __init__(self, source: TradeSource) -> None:
         self.now_us = source.history_start_us
+        self.faults = Faults()
         self.markets = {listing.symbol: Market(listing) for listing in source.listings}
         self._source = source
 
@@ -161,17 +169,25 @@ class Exchange:
                 self.markets[symbol].add(trades)
 
     def advance(self, until_us: int) -> Step:
-        """Issue the trades before `until_us` (exclusive) and set the clock to it."""
+        """Issue the trades before `until_us` (exclusive) and set the clock to it.
+
+        Returns:
+            What streams tell of it.
+        """
+        told = {}
+        for symbol, trades in self._source.advance(until_us).items():
+            issued = Issued.of(trades)
+            self.markets[symbol].add(issued.trades)
+            self.markets[symbol].ledger.add(issued)
+            told[symbol] = self.faults.on_streams(symbol, issued)
         step = Step(
             self.now_us,
             until_us,
-            {
-                symbol: Issued.of(trades)
-                for symbol, trades in self._source.advance(until_us).items()
-            },
+            {symbol: issued for symbol, issued in told.items() if issued is not None},
         )
-        for symbol, issued in step.issued.items():
-            self.markets[symbol].add(issued.trades)
-            self.markets[symbol].ledger.add(issued)
         self.now_us = until_us
         return step
+
+    def served(self, symbol: str) -> Trades:
+        """Return the trades of a symbol that REST serves, oldest first."""
+        return self.faults.on_rest(symbol, self.markets[symbol].trades, self.now_us)

@@ -30,9 +30,9 @@ if TYPE_CHECKING:
 _JSON = ("false", "true")
 
 
-def agg_trade_messages(symbol: str, issued: Issued, unit_us: int) -> list[bytes]:
-    """Return one `aggTrade` a trade; its event time is its trade time."""
-    trades = issued.trades
+def agg_trade_messages(symbol: str, issued: Issued, unit_us: int, skew_us: int = 0) -> list[bytes]:
+    """Return one `aggTrade` a trade; its event time is its trade time, and `skew_us` more."""
+    trades, skew = issued.trades, skew_us // unit_us
     rows = zip(
         (trades.time_us // unit_us).tolist(),
         trades.trade_id.tolist(),
@@ -44,16 +44,16 @@ def agg_trade_messages(symbol: str, issued: Issued, unit_us: int) -> list[bytes]
         strict=True,
     )
     return [
-        f'{{"e":"aggTrade","E":{time},"s":"{symbol}","a":{trade_id},"p":"{price}",'
+        f'{{"e":"aggTrade","E":{time + skew},"s":"{symbol}","a":{trade_id},"p":"{price}",'
         f'"q":"{quantity}","f":{first_id},"l":{last_id},"T":{time},'
         f'"m":{_JSON[maker]},"M":true}}'.encode()
         for time, trade_id, price, quantity, first_id, last_id, maker in rows
     ]
 
 
-def trade_messages(listing: Listing, issued: Issued, unit_us: int) -> list[bytes]:
-    """Return one `trade` a fill; its event time is its trade time."""
-    raw = Issued.of(fills(issued.trades, listing.lot_e8))
+def trade_messages(listing: Listing, issued: Issued, unit_us: int, skew_us: int = 0) -> list[bytes]:
+    """Return one `trade` a fill; its event time is its trade time, and `skew_us` more."""
+    raw, skew = Issued.of(fills(issued.trades, listing.lot_e8)), skew_us // unit_us
     rows = zip(
         (raw.trades.time_us // unit_us).tolist(),
         raw.trades.trade_id.tolist(),
@@ -63,7 +63,7 @@ def trade_messages(listing: Listing, issued: Issued, unit_us: int) -> list[bytes
         strict=True,
     )
     return [
-        f'{{"e":"trade","E":{time},"s":"{listing.symbol}","t":{trade_id},"p":"{price}",'
+        f'{{"e":"trade","E":{time + skew},"s":"{listing.symbol}","t":{trade_id},"p":"{price}",'
         f'"q":"{quantity}","T":{time},"m":{_JSON[maker]},"M":true}}'.encode()
         for time, trade_id, price, quantity, maker in rows
     ]
@@ -164,6 +164,11 @@ def mini_ticker_message(listing: Listing, day: Day, now_us: int, unit_us: int) -
         f'"h":"{decimal_text(bar[HIGH])}","l":"{decimal_text(bar[LOW])}",'
         f'"v":"{lots_text(listing, bar[LOTS])}","q":"{notional_text(listing, bar[NOTIONAL])}"}}'
     ).encode()
+
+
+def shutdown_message(now_us: int, unit_us: int) -> bytes:
+    """Return a `serverShutdown`; combined it comes on the stream `!serverShutdown`."""
+    return b'{"e":"serverShutdown","E":%d}' % (now_us // unit_us)
 
 
 def combined(stream: str, message: bytes) -> bytes:
