@@ -33,9 +33,6 @@ _STEADY_S = 3.0
 _START_LIMIT_S = 90.0
 _HEAL_LIMIT_S = 60.0
 
-#: A symbol whose newest trade is older has not caught up.
-_BEHIND_S = 2.0
-
 
 def run_chaos(config: Config, scenarios: Sequence[Scenario], report_path: Path | None) -> int:
     """Play scenarios one after the other, each on a market and a pipeline of its own.
@@ -89,7 +86,7 @@ class _Stage:
         """Start, disturb, wait until all is well again, and compare with what was issued."""
         self._pipeline.start()
         self._client = find_pipeline()
-        if not self._until(self._runs, _START_LIMIT_S):
+        if not self._until(_is_well, _START_LIMIT_S):
             raise ClusterError(f"{scenario.name}: the pipeline has not started")
         self._until(lambda _: False, _STEADY_S)
         before, began_s = self._sight(), time.monotonic()
@@ -100,7 +97,7 @@ class _Stage:
         self._until(lambda _: False, scenario.lasts_s - (time.monotonic() - began_s))
         lost = self._lost()
         self._switch("DELETE", None)
-        healed = self._until(self._runs, _HEAL_LIMIT_S)
+        healed = self._until(_is_well, _HEAL_LIMIT_S)
         heal_s = time.monotonic() - began_s if healed else None
         self._until(lambda _: False, _STEADY_S)
         return self._outcome(lost, detect_s, heal_s)
@@ -134,9 +131,6 @@ class _Stage:
             heal_s=None if heal_s is None else round(heal_s, 2),
             false_alerts=truth.count_unknown(alerts),
         )
-
-    def _runs(self, sight: Sight) -> bool:
-        return sight.is_well and sight.behind_s < _BEHIND_S
 
     def _until(self, condition: Callable[[Sight], bool], limit_s: float) -> bool:
         """Watch the pipeline until a condition holds, or for so long; return whether it does."""
@@ -194,3 +188,7 @@ class _Stage:
         """Return how many ids the exchange serves nowhere."""
         lost = self._ask("/admin/faults")["lost"]
         return sum(last - first + 1 for ranges in lost.values() for first, last in ranges)
+
+
+def _is_well(sight: Sight) -> bool:
+    return sight.is_well

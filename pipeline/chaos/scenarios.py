@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 #: What a pipeline shows once it has noticed: that a connection is gone or was replaced, that ids
-#: are missing or were fetched, rows it has refused, or a clock that is wrong. `none`: there is
-#: nothing to notice, only to survive.
-Sign = Literal["connection", "ids", "duplicates", "rejected", "clock", "none"]
+#: are missing or were fetched, rows it has refused, a clock that is wrong, or that trades come
+#: late. `none`: there is nothing to notice, only to survive.
+Sign = Literal["connection", "ids", "duplicates", "rejected", "clock", "lag", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +48,7 @@ SCENARIOS = (
     _one("duplicate", "duplicates", count=200),
     _one("reorder", "none", count=200),
     _one("skew", "clock", 10.0, ms=5000),
-    _one("slow", "ids", 8.0, bytes_per_s=20_000),
+    _one("slow", "lag", 8.0, bytes_per_s=20_000),
     Scenario(
         "429 while healing",
         ({"fault": "rest_status", "status": 429, "retry_after_s": 3, "count": 2},

@@ -11,6 +11,10 @@ if TYPE_CHECKING:
     from pipeline.chaos.scenarios import Scenario, Sign
 
 
+#: A symbol whose newest trade is older has not caught up: each trades many times a second.
+LATE_S = 2.0
+
+
 @dataclass(frozen=True, slots=True)
 class Sight:
     """What a pipeline shows at one moment, all symbols together.
@@ -43,13 +47,14 @@ class Sight:
             "duplicates": self.duplicates > before.duplicates,
             "rejected": self.rejected > before.rejected,
             "clock": self.skewed,
+            "lag": self.behind_s > LATE_S,
             "none": True,
         }[sign]
 
     @property
     def is_well(self) -> bool:
         """Whether nothing is missing."""
-        return self.connected and self.pending == 0
+        return self.connected and self.pending == 0 and self.behind_s < LATE_S
 
 
 @dataclass(frozen=True, slots=True)

@@ -42,6 +42,7 @@ GOOD = Outcome(
         ("duplicates", {"duplicates": 4}),
         ("rejected", {"rejected": 2}),
         ("clock", {"skewed": True}),
+        ("lag", {"behind_s": 2.1}),
     ],
 )
 def test_sight_shows_a_sign_only_when_it_is_new(sign: str, change: dict[str, object]) -> None:
