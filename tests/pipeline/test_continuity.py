@@ -3,7 +3,6 @@ from __future__ import annotations
 import gzip
 import json
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import polars as pl
@@ -15,12 +14,7 @@ from pipeline.continuity import Break, PartsCheck
 from pipeline.venues.binance_rest import parse_trades
 from pipeline.venues.binance_stream import parse_stream
 from pipeline.venues.protocol import Continuity
-
-DATA = Path(__file__).resolve().parents[2] / "../shared/data"
-
-needs_recordings = pytest.mark.skipif(
-    not DATA.exists(), reason=f"no recorded market data in {DATA}"
-)
+from tests.recorded import DATA, needs_recordings, recorded_frames
 
 ABUT = Continuity(parts_abut=True)
 
@@ -111,10 +105,6 @@ def test_recorded_spot_trades_abut_in_ids_and_in_parts() -> None:
     ("name", "following"), [("BINANCE_US.ws.1.0.gz", 10), ("BINANCE_FUTURES.ws.1.0.gz", 87)]
 )
 def test_recorded_streams_abut_in_ids_and_in_parts(name: str, following: int) -> None:
-    packed = (DATA / "ws-raw-cryptofeed" / name).read_bytes()
-    lines = [line for line in gzip.decompress(packed).splitlines() if b": {" in line]
-    messages = [line.split(b": ", 1)[1] for line in lines]
-
-    parsed = parse_stream(messages, [1_700_000_000_000_000] * len(messages))
+    parsed = parse_stream(*recorded_frames(name))
 
     assert recorded_breaks(parsed.trades) == ([], following)
