@@ -1,52 +1,23 @@
-"""What Kraken really sent. The recording is of WebSocket v1, whose trades have the same values in
-another shape: they are put into the shape of v2 here, digit by digit, with ids of our own.
-"""
+"""What Kraken really sent; see `tests.kraken_frames` for its shape."""
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from datetime import UTC, datetime
-from typing import Any
 
 import pytest
 
 from pipeline.venues.kraken_rest import parse_instruments
 from pipeline.venues.kraken_stream import parse_stream
 from pipeline.venues.protocol import Instrument
+from tests.kraken_frames import BOOKS, TICKERS, TRADES, trade_frames
 from tests.recorded import needs_recordings, recorded_answers, recorded_frames
 
 pytestmark = needs_recordings
 
-TRADES, TICKERS, BOOKS = "KRAKEN.ws.48.0", "KRAKEN.ws.49.0", "KRAKEN.ws.50.0.gz"
-
-
-def as_v2(message: list[Any], ids: Counter[str]) -> bytes:
-    """Return a message of v1, `[channel, [[price, volume, time, side, kind, ""]], name, pair]`."""
-    pair, rows = message[3], []
-    for price, volume, time, side, kind, _ in message[1]:
-        seconds, fraction = time.split(".")
-        stamp = datetime.fromtimestamp(int(seconds), UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        ids[pair] += 1
-        rows.append(
-            f'{{"symbol":"{pair}","side":"{"buy" if side == "b" else "sell"}",'
-            f'"price":{price},"qty":{volume},"ord_type":"{"market" if kind == "m" else "limit"}",'
-            f'"trade_id":{ids[pair]},"timestamp":"{stamp}.{fraction}Z"}}'
-        )
-    return f'{{"channel":"trade","type":"update","data":[{",".join(rows)}]}}'.encode()
-
 
 def test_recorded_trades_in_the_shape_of_v2_give_their_values() -> None:
-    messages, receive_us = recorded_frames(TRADES)
-    contents = [json.loads(message) for message in messages]
-    told = [
-        (content, time)
-        for content, time in zip(contents, receive_us, strict=True)
-        if isinstance(content, list)
-    ]
-    ids: Counter[str] = Counter()
-
-    parsed = parse_stream([as_v2(content, ids) for content, _ in told], [time for _, time in told])
+    parsed = parse_stream(*trade_frames())
 
     assert (parsed.data, parsed.trades.height, parsed.rejected.height) == (8, 10, 0)
     assert Counter(parsed.trades["symbol"]) == {"SC/EUR": 6, "XMR/USD": 4}
