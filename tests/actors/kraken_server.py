@@ -79,6 +79,7 @@ class KrakenServer:
         app = web.Application()
         app.router.add_get("/v2", self._stream)
         app.router.add_get("/0/public/Time", self._time)
+        app.router.add_get("/0/public/AssetPairs", self._pairs)
         app.router.add_get("/0/public/Trades", self._trades)
         app.router.add_get("/0/public/OHLC", self._bars)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -159,6 +160,9 @@ class KrakenServer:
 
     async def _time(self, _: web.Request) -> web.Response:
         return _answer({"unixtime": time.time_ns() // 1_000_000_000})
+
+    async def _pairs(self, _: web.Request) -> web.Response:
+        return _answer({"XXBTZUSD": {"wsname": "XBT/USD", "pair_decimals": 1, "status": "online"}})
 
     async def _trades(self, request: web.Request) -> web.Response:
         self.asked.append(request.query_string)
