@@ -8,7 +8,7 @@ from random import Random
 from typing import TYPE_CHECKING
 
 from tests.fuzz.mutations import mutate
-from tests.fuzz.targets import AnswerTarget, targets
+from tests.fuzz.targets import StreamTarget, targets
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -18,8 +18,8 @@ _BATCH = 200
 #: One frame of so many is looked at alone, too.
 _ALONE_EVERY = 50
 
-#: A body is tried as four kinds of answer: fewer of them do.
-_ANSWERS_SHARE = 0.1
+#: Streams of trades are what has to hold most.
+_SHARE_OF_OTHERS = 0.1
 
 
 @dataclass(slots=True)
@@ -44,7 +44,7 @@ def fuzz(frames: int, seed: int) -> Iterator[Progress]:
     random = Random(seed)  # noqa: S311 - not for secrets
     progress = Progress()
     all_targets = targets()
-    weights = [_ANSWERS_SHARE if isinstance(t, AnswerTarget) else 1.0 for t in all_targets]
+    weights = [1.0 if isinstance(t, StreamTarget) else _SHARE_OF_OTHERS for t in all_targets]
     while progress.frames < frames:
         (target,) = random.choices(all_targets, weights)
         messages = [

@@ -7,8 +7,12 @@ from collections import Counter
 from typing import TYPE_CHECKING
 
 from pipeline.errors import VenueError
+from pipeline.orderbook import Change, ChecksumBook, NumberedBook, Snapshot
 from pipeline.schema import REJECTED, TRADES
+from pipeline.venues.binance_book import parse_change
+from pipeline.venues.kraken_book import checksum, parse_book
 from pipeline.venues.registry import venue_for
+from pipeline.venues.rows import Rejection
 from tests.conformance.venue_samples import SAMPLES
 from tests.kraken_frames import book_frames, trade_frames
 from tests.recorded import DATA, recorded_frames
@@ -16,6 +20,7 @@ from tests.recorded import DATA, recorded_frames
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
 
+    from pipeline.orderbook import OrderBook
     from pipeline.venues.protocol import Parsed, Venue
 
 # Any time after the recorded trades.
@@ -87,13 +92,56 @@ class AnswerTarget:
         return True
 
 
-Target = StreamTarget | AnswerTarget
+class BookTarget:
+    """What messages say about books is read or refused, and never breaks a book."""
+
+    def __init__(
+        self,
+        name: str,
+        frames: Sequence[bytes],
+        parse: Callable[[bytes], Sequence[Snapshot | Change] | Rejection | None],
+        book: OrderBook,
+    ) -> None:
+        self.name = f"{name} books"
+        self.corpus = [*_samples(name), *frames]
+        self._parse = parse
+        self._book = book
+
+    def feed(self, messages: Sequence[bytes]) -> Counter[str]:
+        """Return how many messages were what; rejections by reason."""
+        outcomes: Counter[str] = Counter()
+        for message in messages:
+            parsed = self._parse(message)
+            if parsed is None:
+                outcomes["other"] += 1
+            elif isinstance(parsed, Rejection):
+                assert parsed.reason
+                outcomes[_kind(parsed.reason)] += 1
+            else:
+                outcomes["books"] += 1
+                for event in parsed:
+                    self._book.apply(event)
+                    # What is wrong with a book must not hide what else a message may do to it.
+                    self._book.apply(Snapshot(event.symbol, (), (), last_id=event.last_id))
+        return outcomes
+
+    def check_alone(self, message: bytes) -> None:
+        """Nothing more: a message is always read alone."""
+
+
+def _binance_change(message: bytes) -> Sequence[Change] | Rejection | None:
+    parsed = parse_change(message)
+    return [parsed] if isinstance(parsed, Change) else parsed
+
+
+Target = StreamTarget | AnswerTarget | BookTarget
 
 
 def targets() -> list[Target]:
     """Return all of them; without recordings they are fed with samples only."""
     binance: list[bytes] = []
     kraken: list[bytes] = []
+    books: list[bytes] = []
     if DATA.exists():
         for name in ("BINANCE_US.ws.1.0.gz", "BINANCE_FUTURES.ws.1.0.gz"):
             frames = recorded_frames(name)[0]
@@ -107,6 +155,10 @@ def targets() -> list[Target]:
         StreamTarget("kraken", kraken),
         AnswerTarget("binance"),
         AnswerTarget("kraken"),
+        BookTarget(
+            "binance", [f for f in binance if b"depth" in f], _binance_change, NumberedBook()
+        ),
+        BookTarget("kraken", books[:_MOST_FRAMES], parse_book, ChecksumBook(1000, checksum)),
     ]
 
 
