@@ -29,6 +29,10 @@ _LATEST_US = 4_102_444_800_000_000  # 2100-01-01
 
 _MAX_PAYLOAD_LENGTH = 200
 
+# How columns are given.
+_TIMES = frozenset(name for name, dtype in TRADES.items() if dtype == TIME)
+_TYPES = {name: pl.Int64() if name in _TIMES else dtype for name, dtype in TRADES.items()}
+
 
 @dataclass(frozen=True, slots=True)
 class Rejection:
@@ -64,11 +68,14 @@ def trades_frame(
         columns: As in TRADES; times are microseconds, an amount that is no number is null.
     """
     series = {
-        name: pl.Series(name, columns[name], dtype=pl.Int64 if dtype == TIME else dtype)
-        for name, dtype in TRADES.items()
+        # To make a series of a series costs as much as to make one of a list.
+        name: given.alias(name)
+        if isinstance(given := columns[name], pl.Series)
+        else pl.Series(name, given, dtype=dtype)
+        for name, dtype in _TYPES.items()
     }
     frame = pl.DataFrame(
-        [values.cast(TIME) if TRADES[name] == TIME else values for name, values in series.items()],
+        [values.cast(TIME) if name in _TIMES else values for name, values in series.items()],
         schema=TRADES,
     )
     event_us, receive_us = series["event_time"].to_numpy(), series["receive_time"].to_numpy()
@@ -110,6 +117,8 @@ def rejected_frame(
     receive_us: Sequence[int],
 ) -> pl.DataFrame:
     """Return REJECTED, in order of the messages, each given by its place in the batch."""
+    if not rejections:
+        return REJECTED.to_frame()
     in_order = sorted(rejections, key=lambda rejection: rejection[0])
     payloads = [
         messages[place] if rejection.payload is None else rejection.payload
