@@ -53,14 +53,13 @@ class Anchoring:
             symbol,
             from_id=page["trade_id"][-1] + 1,
             to_id=newest["trade_id"][0],
+            start_us=page["event_time"].to_physical()[-1],
         )
         trades = pl.concat([page, rest_of_bar])
         return Anchored(symbol, open_us, self._history(symbol, open_us), trades)
 
-    def page(
-        self, symbol: str, *, from_id: int | None = None, start_us: int | None = None
-    ) -> pl.DataFrame:
-        """Return a page of trades that the venue must have.
+    def page(self, symbol: str, *, start_us: int, from_id: int | None = None) -> pl.DataFrame:
+        """Return a page of trades that the venue must have, from a time on, or an id after it.
 
         Raises:
             VenueDisconnected: It has none yet: its tables lag behind its stream.
@@ -68,6 +67,7 @@ class Anchoring:
         """
         request = self._venue.trades_request(symbol, from_id=from_id, start_us=start_us)
         page = self._venue.parse_trades(self._rest.get(request), symbol, time.time_ns() // 1000)
+        page = page.filter(pl.col("event_time").to_physical() >= start_us)
         if page.is_empty():
             raise VenueDisconnected(f"{request.url}: expected trades, found none yet")
         return page

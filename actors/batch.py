@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
-from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import ray
@@ -15,6 +13,7 @@ from rich.table import Table
 
 from actors.batch_progress import batch_progress
 from actors.interruption import INTERRUPTED, interruption
+from actors.locking import locked
 from actors.session import join_cluster, leave_cluster
 from pipeline.batch.fingerprint import code_digest, config_digest
 from pipeline.batch.folder import BatchFolder
@@ -25,7 +24,7 @@ from pipeline.batch.summary import write_results
 from pipeline.errors import ClusterError, CryptoctopusError, ReplayError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Sequence
     from pathlib import Path
     from threading import Event
 
@@ -75,7 +74,7 @@ def run_batch(  # noqa: PLR0913 - the options of one command by name
     given = named_paths(inputs, symbol)
     folder = BatchFolder(out.absolute())
     folder.open()
-    with _locked(folder):
+    with locked(folder.lock_path, f"--out {folder.path}: another batch works here"):
         sources, damaged = _look(given, interrupted)
         if interrupted.is_set():
             return INTERRUPTED
@@ -96,17 +95,6 @@ def run_batch(  # noqa: PLR0913 - the options of one command by name
         summary = write_results(folder, config, chains, damaged)
     _tell(summary, as_json=as_json)
     return 0
-
-
-@contextmanager
-def _locked(folder: BatchFolder) -> Iterator[None]:
-    """Keep other runs out of the directory; the lock goes with the process."""
-    with folder.lock_path.open("w") as lock:
-        try:
-            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise CryptoctopusError(f"--out {folder.path}: another batch works here") from error
-        yield
 
 
 def _look(

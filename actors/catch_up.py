@@ -80,10 +80,11 @@ class CatchUp:
         #: At most one answer a symbol waits here, and what its start needs.
         self._found: SimpleQueue[Finding] = SimpleQueue()
         self._lock = threading.Lock()
-        self._venue_clock = VenueClock()
+        self._venue_clock = VenueClock(venue.clock_step_us)
         # Until two more flushes have looked, the stream itself may close a hole.
         self._healing = Healing(grace_s=2 * config.actors.flush / SECOND)
-        self._recovery = Recovery(config.sampling.restate_within / SECOND)
+        self._reach_us = config.sampling.restate_within
+        self._recovery = Recovery(self._reach_us / SECOND)
         self._applied: set[str] = set()
         self._progress: Mapping[str, Progress] = {}
         #: Null: the venue refused, and the symbol starts with whatever comes first.
@@ -264,7 +265,7 @@ class CatchUp:
         newest_id = int(newest["trade_id"][0])
         if known.last_id is None:
             # It had no trade when it was anchored: what was missed starts with its first ever.
-            first = self._anchoring.page(symbol, from_id=0)
+            first = self._anchoring.page(symbol, start_us=0, from_id=0)
             return Expected(symbol, int(first["trade_id"][0]), newest_id)
         if newest_id > known.last_id:
             return Expected(symbol, known.last_id + 1, newest_id)
@@ -304,20 +305,30 @@ class CatchUp:
         for missing in sought:
             if self._stopping.is_set():
                 return
-            trades = self._accepted(missing.symbol, lambda: self._fetch(missing), NO_TRADES)  # noqa: B023 - called at once
+            trades = self._accepted(
+                missing.symbol,
+                lambda: self._fetch(missing, back_us=2 * self._reach_us),  # noqa: B023 - called at once
+                NO_TRADES,
+            )
             if not trades.is_empty():
                 self._found.put(Fetched(missing.symbol, trades))
 
     def _newest(self, symbol: str) -> pl.DataFrame:
         return newest_trade(self._venue, self._rest, symbol)
 
-    def _fetch(self, missing: Missing) -> pl.DataFrame:
+    def _fetch(self, missing: Missing, *, back_us: int = 0) -> pl.DataFrame:
+        """Fetch ids that were matched no longer than so before the newest applied trade."""
+        with self._lock:
+            known = self._progress.get(missing.symbol)
+        # The newest applied trade is the one before the first hole; without one, all is missing.
+        start_us = 0 if known is None or known.event_us is None else known.event_us - back_us
         trades = fetch_trades(
             self._venue,
             self._rest,
             missing.symbol,
             from_id=missing.first_id,
             to_id=missing.last_id,
+            start_us=start_us,
         )
         logger.info(
             "backfilled symbol=%s ids=%d..%d trades=%d",

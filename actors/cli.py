@@ -198,6 +198,41 @@ def chaos(
 
 
 @app.command()
+def record(
+    config: ConfigPath,
+    *,
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Where the files go.")],
+    settings: Settings = [],  # noqa: B006 - as above
+    run_for: Annotated[
+        str | None, typer.Option("--for", metavar="30s", help="Stop after so long.")
+    ] = None,
+    part: Annotated[
+        str, typer.Option(metavar="10m", help="How long a file is; what is lost to kill -9.")
+    ] = "10m",
+    keep_gb: Annotated[
+        float, typer.Option(metavar="GB", help="Beyond it the oldest files are removed.")
+    ] = 10.0,
+) -> None:
+    """Record a live venue: every frame as it came, and the trades for `batch` and `exchange`."""
+    from actors.record import run_record  # noqa: PLC0415 - as above
+
+    part_s, most_s = _duration(part) or 0.0, 86_400.0
+    if not 1.0 <= part_s <= most_s:
+        raise typer.BadParameter(f"expected a part of 1s to 1d, found {part}")
+    if keep_gb <= 0:
+        raise typer.BadParameter(f"expected more than 0 GB to keep, found {keep_gb:g}")
+    code = run_record(
+        load_config(config, settings),
+        str(config),
+        out=out,
+        part_us=int(part_s * SECOND),
+        keep_bytes=int(keep_gb * 1e9),
+        run_for_s=_duration(run_for),
+    )
+    raise typer.Exit(code)
+
+
+@app.command()
 def check(config: ConfigPath, *, settings: Settings = []) -> None:  # noqa: B006 - as above
     """Validate a configuration and print what is in effect."""
     effective = load_config(config, settings).model_dump(mode="json")

@@ -95,28 +95,38 @@ def _retry_after_s(header: str | None) -> float:
 
 
 def fetch_trades(
-    venue: Venue, rest: RestClient, symbol: str, *, from_id: int, to_id: int
+    venue: Venue, rest: RestClient, symbol: str, *, from_id: int, to_id: int, start_us: int
 ) -> pl.DataFrame:
     """Return the TRADES `from_id <= trade_id <= to_id` that the venue serves, in id order.
 
     REST may lag the stream: when the newest trades are missing, ask again later. Memory grows with
     the range.
 
+    Args:
+        venue: What to ask for.
+        rest: Asks it.
+        symbol: Whose trades.
+        from_id: The first id.
+        to_id: The last id.
+        start_us: A time before which `from_id` was not matched, such as that of any trade before
+            it: not every venue finds a trade by its id.
+
     Raises:
         VenueError: As `RestClient.get` says, or an answer is not a page of trades.
     """
     pages = []
-    next_id = from_id
+    next_id, reached_id = from_id, -1
     while next_id <= to_id:
-        body = rest.get(venue.trades_request(symbol, from_id=next_id))
+        body = rest.get(venue.trades_request(symbol, from_id=next_id, start_us=start_us))
         page = venue.parse_trades(body, symbol, time.time_ns() // 1_000)
         pages.append(page.filter(pl.col("trade_id").is_between(next_id, to_id)))
         if page.height < venue.trades_page:
             break
-        last_id = page.item(-1, "trade_id")
-        if last_id < next_id:
+        last_id, start_us = page.item(-1, "trade_id"), _last_us(page, "event_time")
+        if last_id <= reached_id:
             raise VenueError(f"{symbol}: expected trades from {next_id}, found up to {last_id}")
-        next_id = last_id + 1
+        reached_id = last_id
+        next_id = max(next_id, last_id + 1)
     return pl.concat(pages) if pages else TRADES.to_frame()
 
 
@@ -127,7 +137,7 @@ def newest_trade(venue: Venue, rest: RestClient, symbol: str) -> pl.DataFrame:
         VenueError: As `RestClient.get` says, or the answer is not a page of trades.
     """
     body = rest.get(venue.trades_request(symbol))
-    return venue.parse_trades(body, symbol, time.time_ns() // 1_000)
+    return venue.parse_trades(body, symbol, time.time_ns() // 1_000).tail(1)
 
 
 def fetch_bars(
@@ -149,8 +159,17 @@ def fetch_bars(
         pages.append(page)
         if page.height < venue.bars_page:
             break
-        last_us = page.get_column("open_time").to_physical().item(-1)
+        last_us = _last_us(page, "open_time")
         if last_us < next_us:
             raise VenueError(f"{symbol}: expected bars from {next_us} us, found up to {last_us} us")
         next_us = last_us + every_us
-    return pl.concat(pages) if pages else BARS.to_frame()
+    bars = pl.concat(pages) if pages else BARS.to_frame()
+    # A venue may take no end.
+    return bars.filter(
+        pl.col("open_time").to_physical().is_between(start_us, end_us, closed="left")
+    )
+
+
+def _last_us(page: pl.DataFrame, column: str) -> int:
+    """Return a time of the last row."""
+    return int(page.get_column(column).to_physical().item(-1))

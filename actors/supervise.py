@@ -9,10 +9,11 @@ import ray
 from ray.exceptions import ActorDiedError, GetTimeoutError, RayActorError, RayError, RayTaskError
 
 from actors import deployment
+from actors.listing import listed_instruments
 from actors.rest import RestClient
 from actors.session import COORDINATOR
 from pipeline.board import BoardPlan
-from pipeline.errors import ClusterError, ConfigError, VenueDisconnected, VenueRefused
+from pipeline.errors import ClusterError
 from pipeline.sharding import plan_shards
 from pipeline.venues.registry import venue_for
 
@@ -22,7 +23,7 @@ if TYPE_CHECKING:
 
     from pipeline.config import Config
     from pipeline.sharding import Shard
-    from pipeline.venues.protocol import Instrument, Venue
+    from pipeline.venues.protocol import Instrument
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +84,7 @@ class Pipeline:
             websocket_url=config.venue.websocket_url,
             rest_url=config.venue.rest_url,
         )
-        instruments = self._check_symbols(venue)
+        instruments = listed_instruments(venue, RestClient(), config.symbols, self._config_path)
         self._coordinator = deployment.start_coordinator(_board_plan(config, instruments))
         url = self._serve_board()
         resources = ray.cluster_resources()
@@ -159,36 +160,6 @@ class Pipeline:
         )
         urls = {"websocket_url": websocket_url, "rest_url": rest_url}
         return config.model_copy(update={"venue": config.venue.model_copy(update=urls)})
-
-    def _check_symbols(self, venue: Venue) -> list[Instrument]:
-        """Return the listing of the symbols.
-
-        Raises:
-            ConfigError: The venue does not list all of them.
-            VenueError: It cannot be asked.
-        """
-        rest = RestClient()
-        try:
-            body = rest.get(venue.instruments_request(self._config.symbols))
-        except VenueRefused:
-            # One unknown name is enough to refuse them all: the whole listing tells which.
-            body = rest.get(venue.instruments_request([]))
-        except VenueDisconnected as error:
-            raise VenueDisconnected(f"{venue.name} cannot be reached: {error}") from error
-        listed = {instrument.symbol: instrument for instrument in venue.parse_instruments(body)}
-        problems = [
-            f"symbols: expected names that {venue.name} lists, found {symbol}"
-            for symbol in self._config.symbols
-            if symbol not in listed
-        ]
-        problems += [
-            f"symbols: expected markets that trade, found {symbol}, which {venue.name} has halted"
-            for symbol in self._config.symbols
-            if symbol in listed and not listed[symbol].trading
-        ]
-        if problems:
-            raise ConfigError(self._config_path, problems)
-        return [listed[symbol] for symbol in self._config.symbols]
 
     def _serve_board(self) -> str | None:
         if not self._config.board.serve:

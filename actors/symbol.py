@@ -34,7 +34,7 @@ logger = logging.getLogger(__name__)
 #: Frames an outbox holds: five minutes of them at four a second.
 _OUTBOX_FRAMES = 1_200
 
-#: A connection that is silent for so long has nothing under way: the venue's clock may close bars.
+#: A connection without a trade for so long has none under way: the venue's clock may close bars.
 _QUIET_US = SECOND
 
 #: The longest time between two reports.
@@ -85,6 +85,7 @@ class SymbolWorker:
         self._dropped = 0
         self._newest_event_us: int | None = None
         self._reported_s = 0.0
+        self._traded_s = time.monotonic()
 
     def start(self) -> None:
         """Open the feed and start to work; a second call changes nothing."""
@@ -201,6 +202,8 @@ class SymbolWorker:
             self._verified = 0
             self._catch_up.verify_again()
         parsed = self._venue.parse(*self._buffer.drain())
+        if parsed.data:
+            self._traded_s = time.monotonic()
         if parsed.closing:
             self._feed.reconnect("the venue announced that it will close")
         for refusal in parsed.refusals:
@@ -245,13 +248,14 @@ class SymbolWorker:
     def _clock_us(self) -> int | None:
         """Return the venue time up to which this connection has told everything; null if unknown.
 
-        While messages come in, their own event times say it. A connection that is silent leaves it
-        to the venue's clock; one that is down, or may have missed trades, leaves it open.
+        While trades come in, their own event times say it. A connection that tells none, though
+        perhaps a heartbeat, leaves it to the venue's clock; one that is down, or may have missed
+        trades, leaves it open.
         """
         feed = self._feed.status()
         if not feed.connected or feed.generation != self._verified:
             return None
-        if feed.silent_s * SECOND < _QUIET_US:
+        if (time.monotonic() - self._traded_s) * SECOND < _QUIET_US:
             return self._event_clock_us()
         return self._catch_up.settled_us(time.monotonic_ns() // 1000, _QUIET_US)
 

@@ -42,7 +42,7 @@ class Undisturbed:
         step_us = config.sampling.step_us or 1
         for symbol, row in report.items():
             trades = fetch_trades(
-                venue, rest, symbol, from_id=row["first_id"], to_id=row["last_id"]
+                venue, rest, symbol, from_id=row["first_id"], to_id=row["last_id"], start_us=0
             )
             open_us = trades["event_time"].to_physical()[0] // step_us * step_us
             history = fetch_bars(

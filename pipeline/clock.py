@@ -18,10 +18,15 @@ class VenueClock:
 
     It starts to run with the second reading. The speed is the slowest of those seen between
     neighbouring readings, and the time the lowest that any of them gives at that speed: a clock
-    that jumps is followed late, and the estimate falls behind rather than runs ahead.
+    that jumps is followed late, and the estimate falls behind rather than runs ahead. Readings that
+    are as far apart as the local clock says, but for one step, are of a clock that keeps time.
+
+    Args:
+        step_us: How finely the venue tells its time: readings are cut down to whole steps.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, step_us: int = 1) -> None:
+        self._step_us = step_us
         self._readings: deque[_Reading] = deque(maxlen=4)
 
     def read(self, venue_us: int, sent_us: int, received_us: int) -> None:
@@ -33,11 +38,13 @@ class VenueClock:
         """Venue seconds per local second; null before the second reading."""
         if len(self._readings) < 2:
             return None
-        slowest = min(
-            (new.venue_us - old.venue_us) / (new.local_us - old.local_us)
+        spans = [
+            (new.venue_us - old.venue_us, new.local_us - old.local_us)
             for old, new in pairwise(self._readings)
-        )
-        return max(0.0, slowest)
+        ]
+        if all(abs(venue_us - local_us) < self._step_us for venue_us, local_us in spans):
+            return 1.0
+        return max(0.0, min(venue_us / local_us for venue_us, local_us in spans))
 
     def now_us(self, local_us: int) -> int | None:
         """Return the venue's time at a local monotonic time; null before the second reading."""

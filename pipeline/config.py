@@ -18,6 +18,7 @@ from pydantic import (
 
 from pipeline.durations import format_duration, parse_duration
 from pipeline.feature_table import FeatureTable, load_plugins
+from pipeline.venues.registry import symbol_form
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -61,8 +62,14 @@ _LISTED = BeforeValidator(_as_tuple)
 
 
 def _symbol(name: str) -> str:
-    if not name or name != name.upper() or any(c.isspace() or c in "/@?&#,%" for c in name):
-        raise ValueError(f"expected the venue's upper-case name such as BTCUSDT, found {name!r}")
+    # What may stand in a url, a path and a list of names; a slash only between base and quote.
+    odd = any(c.isspace() or c in "@?&#,%=" for c in name)
+    parts = name.split("/")
+    named = len(parts) <= 2 and all(any(c.isalnum() for c in part) for part in parts)
+    if odd or not named or name != name.upper():
+        raise ValueError(
+            f"expected the venue's upper-case name such as BTCUSDT or BTC/USD, found {name!r}"
+        )
     return name
 
 
@@ -84,7 +91,7 @@ class VenueConfig(_Section):
         rest_url: Likewise, such as `http://127.0.0.1:9001`.
     """
 
-    name: Literal["exchange", "binance", "binance-us"] = "exchange"
+    name: Literal["exchange", "binance", "binance-us", "kraken"] = "exchange"
     websocket_url: Annotated[str, Field(pattern=r"^wss?://[^/]+$")] | None = None
     rest_url: Annotated[str, Field(pattern=r"^https?://[^/]+$")] | None = None
 
@@ -265,6 +272,21 @@ class Config(_Section):
         if repeated:
             raise ValueError(f"expected each name once, found {', '.join(repeated)} again")
         return names
+
+    @field_validator("symbols")
+    @classmethod
+    def _symbols_as_the_venue_writes_them(
+        cls, symbols: tuple[str, ...], info: ValidationInfo
+    ) -> tuple[str, ...]:
+        if "venue" in info.data:
+            name = info.data["venue"].name
+            form = symbol_form(name)
+            strange = [symbol for symbol in symbols if not form.matches(symbol)]
+            if strange:
+                raise ValueError(
+                    f"expected names of {name} such as {form.example}, found {', '.join(strange)}"
+                )
+        return symbols
 
     @field_validator("plugins")
     @classmethod

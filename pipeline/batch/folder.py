@@ -37,6 +37,11 @@ STATE, ALERTS, REJECTED = "state", "alerts", "rejected"
 ALERTS_FILE, REJECTED_FILE, SUMMARY_FILE = "alerts.parquet", "rejected.parquet", "summary.json"
 
 
+def partition(symbol: str) -> str:
+    """Return the directory of a symbol; readers of Hive partitions undo the escape."""
+    return f"symbol={symbol.replace('/', '%2F')}"
+
+
 class PartRecord(msgspec.Struct):
     """The marker of a finished part.
 
@@ -158,7 +163,7 @@ class BatchFolder:
 
     def part_file(self, symbol: str, number: int, what: str) -> Path:
         """Return the path of one of `STATE`, `ALERTS`, `REJECTED` of a part."""
-        return self._parts / f"symbol={symbol}" / f"{number:05d}.{what}.arrow"
+        return self._parts / partition(symbol) / f"{number:05d}.{what}.arrow"
 
     def finish(self, part: Part, record: PartRecord) -> None:
         """Write the marker of a part: it is done."""
@@ -177,4 +182,4 @@ class BatchFolder:
         temporary.replace(path)
 
     def _marker(self, symbol: str, number: int) -> Path:
-        return self._parts / f"symbol={symbol}" / f"{number:05d}.json"
+        return self._parts / partition(symbol) / f"{number:05d}.json"

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 _LOOK_ROWS = 1_000
 _SEARCH_ROWS = 50_000
 
-_NAMED = re.compile(r"([^=/]+)=(.+)", re.DOTALL)
+# A slash is in a symbol only where no lower-case letter says that it is a path.
+_NAMED = re.compile(r"([^=/]+|[^=/a-z]+/[^=/a-z]+)=(.+)", re.DOTALL)
 _SYMBOL: TypeAdapter[str] = TypeAdapter(Symbol)
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from pipeline.batch.folder import partition
 from pipeline.durations import DAY, SECOND
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ class DayFiles:
     def __init__(self, folder: BatchFolder, table: str, part: Part) -> None:
         self._files: list[str] = []
         self._folder = folder
-        self._place = f"{table}/symbol={part.symbol}"
+        self._place = f"{table}/{partition(part.symbol)}"
         self._number = part.number
         self._day = -1
         self._sequence = 0

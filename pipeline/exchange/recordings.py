@@ -47,7 +47,7 @@ def read_recording(path: Path, symbol: str | None = None) -> dict[str, Trades]:
     rows = pl.concat(parts).with_row_index("row", offset=source.first_number)
     tapes = {}
     for key, tape in rows.partition_by("symbol", as_dict=True).items():
-        owner = str(key[0])
+        owner = str(key[0]).replace("/", "")  # the exchange writes names as Binance does
         if not owner.isalnum():
             raise ReplayError(f"{path}: expected a symbol of letters and digits, found {owner}")
         row = tape["row"].to_numpy()

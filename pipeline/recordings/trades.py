@@ -22,6 +22,9 @@ _CHECKS = [
     TIME_CHECK,
 ]
 
+# Of one market: BTCUSDT, or BTC/USD where a venue writes base and quote apart.
+_NAME = r"^[\p{Lu}\p{Lo}\p{N}_]+(/[\p{Lu}\p{Lo}\p{N}_]+)?$"
+
 
 def trade_checks(symbol: str | None, *, told: bool) -> list[Check]:
     """Return what must hold for each row.
@@ -34,7 +37,7 @@ def trade_checks(symbol: str | None, *, told: bool) -> list[Check]:
         return _CHECKS
     found = pl.col("symbol")
     if symbol is None:
-        named = found.str.contains(r"^[\p{Lu}\p{Lo}\p{N}_]+$").fill_null(value=False)
+        named = found.str.contains(_NAME).fill_null(value=False)
         return [*_CHECKS, Check("a symbol of upper-case letters and digits", found, named)]
     same = (found == symbol).fill_null(value=True)
     return [*_CHECKS, Check(f"a trade of {symbol}", found, same)]

@@ -12,11 +12,11 @@ from urllib.parse import quote, urlencode
 
 import msgspec
 
-from pipeline.durations import DAY, HOUR, MINUTE, SECOND, format_duration
+from pipeline.durations import DAY, HOUR, MILLISECOND, MINUTE, SECOND, format_duration
 from pipeline.errors import VenueError
 from pipeline.venues import binance_rest
 from pipeline.venues.binance_stream import parse_stream
-from pipeline.venues.protocol import Connection, Request
+from pipeline.venues.protocol import Connection, Continuity, Request, SymbolForm
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     import polars as pl
 
     from pipeline.venues.protocol import Instrument, Parsed
+
+SYMBOLS = SymbolForm(slash=False, example="BTCUSDT")
 
 #: The venue closes a connection that asks for more.
 MAX_STREAMS = 1024
@@ -60,6 +62,11 @@ class Binance:
     websocket_url: str
     rest_url: str
 
+    @property
+    def continuity(self) -> Continuity:
+        """How the rows of a market follow each other."""
+        return Continuity(parts_abut=True)
+
     def connection(self, symbols: Sequence[str]) -> Connection:
         """Return the one connection that carries the trades of `symbols`.
 
@@ -90,6 +97,11 @@ class Binance:
     def parse(self, messages: Sequence[bytes], receive_us: Sequence[int]) -> Parsed:
         """Return the rows of a batch; never raises for what a message holds."""
         return parse_stream(messages, receive_us)
+
+    @property
+    def clock_step_us(self) -> int:
+        """How finely the venue tells its clock."""
+        return MILLISECOND
 
     def time_request(self) -> Request:
         """Ask for the venue's clock."""
@@ -125,7 +137,7 @@ class Binance:
     ) -> Request:
         """Ask for a page of trades, oldest first: from an id, from a time, or only the newest.
 
-        Both bounds are inclusive; with neither, one trade is asked for.
+        Both bounds are inclusive, and the id goes first; with neither, one trade is asked for.
         """
         query: dict[str, str | int] = {"symbol": symbol, "limit": _PAGE}
         if from_id is not None:

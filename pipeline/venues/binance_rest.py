@@ -2,17 +2,17 @@
 
 from __future__ import annotations
 
-from typing import Annotated, TypeVar
+from typing import Annotated
 
 import msgspec
 import polars as pl
 
 from pipeline.errors import VenueError
 from pipeline.schema import BARS, TIME
-from pipeline.venues.binance_trades import AggregateTrade, microseconds, trades_frame
+from pipeline.venues.answers import decode_answer
+from pipeline.venues.binance_trades import AggregateTrade, aggregates_frame, microseconds
 from pipeline.venues.protocol import Instrument
-
-_MAX_QUOTED_LENGTH = 200
+from pipeline.venues.rows import without
 
 _Price = Annotated[float, msgspec.Meta(gt=0.0)]
 _Size = Annotated[float, msgspec.Meta(ge=0.0)]
@@ -53,16 +53,13 @@ class _Bar(msgspec.Struct, array_like=True):
     trades: _Unsigned
 
 
-_Answer = TypeVar("_Answer")
-
-
 def parse_time(body: bytes) -> int:
     """Return the venue's clock in microseconds.
 
     Raises:
         VenueError: The body does not say it.
     """
-    return microseconds(_decode(body, _Time, "the server time").server_time)
+    return microseconds(decode_answer(body, _Time, "the server time").server_time)
 
 
 def parse_instruments(body: bytes) -> list[Instrument]:
@@ -71,7 +68,7 @@ def parse_instruments(body: bytes) -> list[Instrument]:
     Raises:
         VenueError: The body is not a listing, or an instrument has no tick size.
     """
-    listing = _decode(body, _Listing, "a listing of symbols")
+    listing = decode_answer(body, _Listing, "a listing of symbols")
     return [
         Instrument(listed.symbol, trading=listed.status == "TRADING", tick_size=_tick_size(listed))
         for listed in listing.symbols
@@ -84,10 +81,9 @@ def parse_trades(body: bytes, symbol: str, receive_us: int) -> pl.DataFrame:
     Raises:
         VenueError: The body is not a page of trades.
     """
-    trades = _decode(body, list[AggregateTrade], "a page of trades")
-    frame, faults = trades_frame(trades, [symbol] * len(trades), [receive_us] * len(trades))
-    sound = [row not in faults for row in range(frame.height)]
-    return frame.filter(pl.Series(sound, dtype=pl.Boolean)).sort("trade_id")
+    trades = decode_answer(body, list[AggregateTrade], "a page of trades")
+    frame, faults = aggregates_frame(trades, [symbol] * len(trades), [receive_us] * len(trades))
+    return without(frame, faults).sort("trade_id")
 
 
 def parse_bars(body: bytes, symbol: str) -> pl.DataFrame:
@@ -96,7 +92,7 @@ def parse_bars(body: bytes, symbol: str) -> pl.DataFrame:
     Raises:
         VenueError: The body is not a page of bars.
     """
-    bars = _decode(body, list[_Bar], "a page of bars")
+    bars = decode_answer(body, list[_Bar], "a page of bars")
     return (
         pl.DataFrame(
             {
@@ -131,12 +127,3 @@ def _tick_size(listed: _Symbol) -> float:
         if rule.tick_size is not None:
             return rule.tick_size
     raise VenueError(f"{listed.symbol}: expected a filter with a tickSize, found none")
-
-
-def _decode(body: bytes, answer: type[_Answer], what: str) -> _Answer:
-    """Decode a body; numbers may be strings, as the venue writes prices and sizes."""
-    try:
-        return msgspec.json.decode(body, type=answer, strict=False)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
-        found = body[:_MAX_QUOTED_LENGTH].decode(errors="replace")
-        raise VenueError(f"expected {what}, found {found}: {error}") from error

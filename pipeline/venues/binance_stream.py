@@ -7,20 +7,16 @@ malformed message can change the meaning of its neighbours.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from operator import itemgetter
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
-import polars as pl
 
-from pipeline.schema import REJECTED
-from pipeline.venues.binance_trades import AggregateTrade, trades_frame
+from pipeline.venues.binance_trades import AggregateTrade, aggregates_frame
 from pipeline.venues.protocol import Parsed
+from pipeline.venues.rows import UNDECODABLE, Rejection, decode, rejected_frame, without
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
-
-_MAX_PAYLOAD_LENGTH = 200
 
 
 class _StreamTrade(AggregateTrade, gc=False, rename={"kind": "e", "symbol": "s"}):
@@ -50,27 +46,19 @@ class _Other:
     closing: bool
 
 
-@dataclass(frozen=True, slots=True)
-class _Rejection:
-    """A message that is not what the venue documents."""
-
-    symbol: str | None
-    reason: str
-
-
 @dataclass(slots=True)
 class _Batch:
     """Messages sorted by what they are; trades and rejections keep their place in the batch."""
 
     trades: list[_StreamTrade] = field(default_factory=list)
     places: list[int] = field(default_factory=list)
-    rejections: list[tuple[int, _Rejection]] = field(default_factory=list)
+    rejections: list[tuple[int, Rejection]] = field(default_factory=list)
     replies: int = 0
     refusals: list[str] = field(default_factory=list)
     other: int = 0
     closing: bool = False
 
-    def add(self, place: int, message: _StreamTrade | _Reply | _Other | _Rejection) -> None:
+    def add(self, place: int, message: _StreamTrade | _Reply | _Other | Rejection) -> None:
         match message:
             case _StreamTrade():
                 self.trades.append(message)
@@ -82,12 +70,12 @@ class _Batch:
             case _Other(closing):
                 self.other += 1
                 self.closing |= closing
-            case _Rejection():
+            case Rejection():
                 self.rejections.append((place, message))
 
 
 _decode_combined = msgspec.json.Decoder(_Combined).decode
-_decode_any = msgspec.json.Decoder().decode
+_any = msgspec.json.Decoder()
 
 
 def parse_stream(messages: Sequence[bytes], receive_us: Sequence[int]) -> Parsed:
@@ -98,36 +86,34 @@ def parse_stream(messages: Sequence[bytes], receive_us: Sequence[int]) -> Parsed
         try:
             trades.append(_decode_combined(message).data)
             places.append(place)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except UNDECODABLE:
             batch.add(place, _classify(message))
 
-    frame, faults = trades_frame(
+    frame, faults = aggregates_frame(
         trades, [trade.symbol for trade in trades], [receive_us[place] for place in places]
     )
-    if faults:
-        batch.rejections.extend(
-            (places[row], _Rejection(trades[row].symbol, reason)) for row, reason in faults.items()
-        )
-        batch.rejections.sort(key=itemgetter(0))
-        frame = frame.filter([row not in faults for row in range(frame.height)])
+    batch.rejections.extend(
+        (places[row], Rejection(trades[row].symbol, reason)) for row, reason in faults.items()
+    )
+    sound = without(frame, faults)
     return Parsed(
-        trades=frame,
-        rejected=_rejected_frame(batch.rejections, messages, receive_us),
-        data=frame.height,
+        trades=sound,
+        rejected=rejected_frame(batch.rejections, messages, receive_us),
+        data=sound.height,
         replies=batch.replies,
         refusals=tuple(batch.refusals),
         other=batch.other,
+        rejected_messages=len(batch.rejections),
         closing=batch.closing,
     )
 
 
-def _classify(message: bytes) -> _StreamTrade | _Reply | _Other | _Rejection:
+def _classify(message: bytes) -> _StreamTrade | _Reply | _Other | Rejection:
     """Say what a message is that is not a combined aggTrade."""
-    try:
-        content = _decode_any(message)
-    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
-        return _Rejection(None, f"invalid JSON: {error}")
+    content = decode(message, _any)
     match content:
+        case Rejection():
+            return content
         case {"error": {"code": code, "msg": text}} | {"code": code, "msg": text}:
             return _Reply(f"code {code}: {text}")
         case {"result": _}:
@@ -135,7 +121,7 @@ def _classify(message: bytes) -> _StreamTrade | _Reply | _Other | _Rejection:
     return _classify_event(content)
 
 
-def _classify_event(content: Any) -> _StreamTrade | _Other | _Rejection:  # noqa: ANN401 - any JSON
+def _classify_event(content: Any) -> _StreamTrade | _Other | Rejection:  # noqa: ANN401 - any JSON
     """Say what an event is, combined or raw."""
     match content:
         case {"data": {"e": "serverShutdown"}} | {"e": "serverShutdown"}:
@@ -147,32 +133,13 @@ def _classify_event(content: Any) -> _StreamTrade | _Other | _Rejection:  # noqa
         # Best prices and partial depth name no kind: a raw one is known by a field.
         case {"stream": str(), "data": _} | {"e": str()} | {"u": _} | {"lastUpdateId": _}:
             return _Other(closing=False)
-    return _Rejection(None, "not a message the venue documents")
+    return Rejection(None, "not a message the venue documents")
 
 
-def _convert(event: Any) -> _StreamTrade | _Rejection:  # noqa: ANN401 - any JSON
+def _convert(event: Any) -> _StreamTrade | Rejection:  # noqa: ANN401 - any JSON
     """Return a trade, or why it is none."""
     try:
         return msgspec.convert(event, _StreamTrade)
     except msgspec.ValidationError as error:
         symbol = event.get("s") if isinstance(event, dict) else None
-        return _Rejection(symbol if isinstance(symbol, str) else None, f"aggTrade: {error}")
-
-
-def _rejected_frame(
-    rejections: Sequence[tuple[int, _Rejection]],
-    messages: Sequence[bytes],
-    receive_us: Sequence[int],
-) -> pl.DataFrame:
-    return pl.DataFrame(
-        {
-            "symbol": [rejection.symbol for _, rejection in rejections],
-            "reason": [rejection.reason for _, rejection in rejections],
-            "payload": [
-                messages[place][:_MAX_PAYLOAD_LENGTH].decode(errors="replace")
-                for place, _ in rejections
-            ],
-            "receive_time": [receive_us[place] for place, _ in rejections],
-        },
-        schema=REJECTED,
-    )
+        return Rejection(symbol if isinstance(symbol, str) else None, f"aggTrade: {error}")

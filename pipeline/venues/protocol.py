@@ -41,18 +41,53 @@ class Instrument:
 
 
 @dataclass(frozen=True, slots=True)
+class SymbolForm:
+    """How a venue writes the names of its markets.
+
+    Attributes:
+        slash: Whether there is one between the base and the quote.
+        example: Such a name.
+    """
+
+    slash: bool
+    example: str
+
+    def matches(self, symbol: str) -> bool:
+        """Whether a name is written so."""
+        parts = symbol.split("/")
+        return len(parts) == 1 + self.slash and all(parts)
+
+
+@dataclass(frozen=True, slots=True)
+class Continuity:
+    """What must hold between the rows of a market, beside that `trade_id` grows by one.
+
+    Attributes:
+        parts_abut: A row's `first_id` follows the `last_id` of the row before. It does for Binance
+            spot; Binance's futures number their aggregates without a hole, but not what is in them;
+            where a row is one trade there is nothing more to hold.
+    """
+
+    parts_abut: bool
+
+
+@dataclass(frozen=True, slots=True)
 class Parsed:
     """A batch of messages, each counted once.
 
-    `data + replies + other + rejected.height` is the number of messages handed in.
+    `data + replies + other + rejected_messages` is the number of messages handed in. A message may
+    hold many trades, some of them unsound: each is one row of `trades` or of `rejected`. So where a
+    message holds one trade, `data` is the height of `trades`, and `rejected_messages` that of
+    `rejected`; elsewhere they are at most that.
 
     Attributes:
-        trades: TRADES rows in arrival order, as many as `data`.
+        trades: TRADES rows in arrival order.
         rejected: REJECTED rows in arrival order.
-        data: Messages that became a row of `trades`.
+        data: Messages that gave at least one row of `trades`.
         replies: Acknowledgements of control messages.
         refusals: The texts of error replies; they are also counted in `replies`.
-        other: Well-formed messages of a kind that was not asked for.
+        other: Well-formed messages without a trade, of whatever kind.
+        rejected_messages: Messages that gave rows of `rejected` only.
         closing: The venue announced that it will close this connection.
     """
 
@@ -62,6 +97,7 @@ class Parsed:
     replies: int
     refusals: tuple[str, ...]
     other: int
+    rejected_messages: int
     closing: bool
 
 
@@ -71,6 +107,10 @@ class Venue(Protocol):
     @property
     def name(self) -> str:
         """The name a configuration uses."""
+
+    @property
+    def continuity(self) -> Continuity:
+        """How the rows of a market follow each other."""
 
     def connection(self, symbols: Sequence[str]) -> Connection:
         """Return the one connection that carries the trades of `symbols`."""
@@ -82,7 +122,11 @@ class Venue(Protocol):
         """Ask for the venue's clock."""
 
     def parse_time(self, body: bytes) -> int:
-        """Return the venue's clock in microseconds."""
+        """Return the venue's clock in microseconds, cut down to whole `clock_step_us`."""
+
+    @property
+    def clock_step_us(self) -> int:
+        """How finely the venue tells its clock."""
 
     def instruments_request(self, symbols: Sequence[str]) -> Request:
         """Ask for the listing of `symbols`; a venue may refuse the whole for one unknown name."""
@@ -93,10 +137,12 @@ class Venue(Protocol):
     def trades_request(
         self, symbol: str, *, from_id: int | None = None, start_us: int | None = None
     ) -> Request:
-        """Ask for a page of trades, oldest first: from an id, from a time, or only the newest.
+        """Ask for a page of trades, oldest first: from a trade on, from a time on, or the newest.
 
-        Both bounds are inclusive; with neither, one trade is asked for. A page holds at most
-        `trades_page` rows, and one with fewer is the last.
+        Not every venue finds a trade by its id. So `from_id` comes with a `start_us` before which
+        the trade was not matched: the page starts with the id, or else at the time. With neither it
+        ends with the newest trade. A page holds at most `trades_page` rows, and one with fewer is
+        the last; rows from before what was asked for may be among them.
         """
 
     @property
@@ -114,6 +160,8 @@ class Venue(Protocol):
 
     def bars_request(self, symbol: str, *, every_us: int, start_us: int, end_us: int) -> Request:
         """Ask for the first page of bars with `start_us <= open_time < end_us`.
+
+        A venue that takes no end also sends later ones.
 
         Raises:
             VenueError: The venue has no bars of that length.

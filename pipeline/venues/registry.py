@@ -2,23 +2,51 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from pipeline.errors import VenueError
+from pipeline.venues import binance, kraken
 from pipeline.venues.binance import Binance
+from pipeline.venues.kraken import Kraken
 
 if TYPE_CHECKING:
-    from pipeline.venues.protocol import Venue
+    from collections.abc import Callable
 
-# Name -> where it is; the built-in exchange is wherever it was started. The hosts of Binance are
-# those that serve market data only.
-_ADDRESSES: dict[str, tuple[str | None, str | None]] = {
-    "exchange": (None, None),
-    "binance": ("wss://data-stream.binance.vision", "https://data-api.binance.vision"),
-    "binance-us": ("wss://stream.binance.us:9443", "https://api.binance.us"),
+    from pipeline.venues.protocol import SymbolForm, Venue
+
+
+@dataclass(frozen=True, slots=True)
+class _Entry:
+    """A protocol, and where it is spoken; the built-in exchange is wherever it was started."""
+
+    venue: Callable[[str, str, str], Venue]
+    symbols: SymbolForm
+    websocket_url: str | None = None
+    rest_url: str | None = None
+
+
+_ENTRIES = {
+    "exchange": _Entry(Binance, binance.SYMBOLS),
+    # The hosts that serve market data only.
+    "binance": _Entry(
+        Binance,
+        binance.SYMBOLS,
+        "wss://data-stream.binance.vision",
+        "https://data-api.binance.vision",
+    ),
+    "binance-us": _Entry(
+        Binance, binance.SYMBOLS, "wss://stream.binance.us:9443", "https://api.binance.us"
+    ),
+    "kraken": _Entry(Kraken, kraken.SYMBOLS, "wss://ws.kraken.com", "https://api.kraken.com"),
 }
 
-VENUES = tuple(_ADDRESSES)
+VENUES = tuple(_ENTRIES)
+
+
+def symbol_form(name: str) -> SymbolForm:
+    """Return how the venue of that name, one of `VENUES`, writes its markets."""
+    return _ENTRIES[name].symbols
 
 
 def venue_for(name: str, *, websocket_url: str | None = None, rest_url: str | None = None) -> Venue:
@@ -32,11 +60,11 @@ def venue_for(name: str, *, websocket_url: str | None = None, rest_url: str | No
     Raises:
         VenueError: The name is unknown, or the venue has no public address and none was given.
     """
-    if name not in _ADDRESSES:
+    if name not in _ENTRIES:
         raise VenueError(f"expected a venue of {', '.join(VENUES)}, found {name}")
-    public_websocket_url, public_rest_url = _ADDRESSES[name]
-    websocket_url = public_websocket_url if websocket_url is None else websocket_url
-    rest_url = public_rest_url if rest_url is None else rest_url
+    entry = _ENTRIES[name]
+    websocket_url = entry.websocket_url if websocket_url is None else websocket_url
+    rest_url = entry.rest_url if rest_url is None else rest_url
     if websocket_url is None or rest_url is None:
         raise VenueError(f"{name}: expected websocket_url and rest_url, it has no public address")
-    return Binance(name, websocket_url, rest_url)
+    return entry.venue(name, websocket_url, rest_url)

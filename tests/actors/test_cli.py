@@ -15,7 +15,12 @@ def test_check_prints_the_effective_configuration(capsys: pytest.CaptureFixture[
     assert main(["check", DEMO, "--set", "detector.enter=7.5"]) == 0
     effective = yaml.safe_load(capsys.readouterr().out)
     assert effective["detector"]["enter"] == 7.5
-    assert effective["sampling"] == {"every": "1s", "lateness": "250ms", "forward_fill": "10s"}
+    assert effective["sampling"] == {
+        "every": "1s",
+        "lateness": "250ms",
+        "forward_fill": "10s",
+        "restate_within": "10m",
+    }
 
 
 def test_check_with_problems_lists_them_on_stderr_and_returns_2(

@@ -280,7 +280,7 @@ def test_fetch_trades_returns_the_range_that_is_served(
     last: int,
     requests: int,
 ) -> None:
-    trades = fetch_trades(venue, RestClient(), "BTCUSDT", from_id=from_id, to_id=to_id)
+    trades = fetch_trades(venue, RestClient(), "BTCUSDT", from_id=from_id, to_id=to_id, start_us=0)
 
     assert trades.schema == TRADES
     assert trades["trade_id"].to_list() == list(range(first, last + 1))
@@ -288,7 +288,7 @@ def test_fetch_trades_returns_the_range_that_is_served(
 
 
 def test_fetch_trades_of_an_empty_range_asks_nothing(server: RestServer, venue: Venue) -> None:
-    trades = fetch_trades(venue, RestClient(), "BTCUSDT", from_id=10, to_id=9)
+    trades = fetch_trades(venue, RestClient(), "BTCUSDT", from_id=10, to_id=9, start_us=0)
 
     assert trades.schema == TRADES
     assert trades.is_empty()
@@ -296,7 +296,9 @@ def test_fetch_trades_of_an_empty_range_asks_nothing(server: RestServer, venue: 
 
 
 def test_fetch_trades_beyond_the_newest_returns_none(venue: Venue) -> None:
-    assert fetch_trades(venue, RestClient(), "BTCUSDT", from_id=9_000, to_id=9_001).is_empty()
+    assert fetch_trades(
+        venue, RestClient(), "BTCUSDT", from_id=9_000, to_id=9_001, start_us=0
+    ).is_empty()
 
 
 def test_fetch_trades_that_goes_nowhere_raises(server: RestServer, venue: Venue) -> None:
@@ -304,7 +306,7 @@ def test_fetch_trades_that_goes_nowhere_raises(server: RestServer, venue: Venue)
     server.answer = always(200, first_page)
 
     with pytest.raises(VenueError, match="expected trades from 1100, found up to 1099"):
-        fetch_trades(venue, RestClient(), "BTCUSDT", from_id=100, to_id=5_000)
+        fetch_trades(venue, RestClient(), "BTCUSDT", from_id=100, to_id=5_000, start_us=0)
 
 
 def test_newest_trade_returns_one_row(venue: Venue) -> None:

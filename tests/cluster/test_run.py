@@ -20,6 +20,7 @@ from actors import deployment
 from actors.client import PipelineClient, find_pipeline
 from actors.supervise import Pipeline
 from pipeline.config import Config
+from tests.actors.kraken_server import SYMBOL, KrakenServer
 from tests.commands import Command
 from tests.waiting import wait_until
 
@@ -80,6 +81,28 @@ def test_run_for_a_while_serves_the_board_reports_and_leaves_nothing(
         assert row["live"] + row["backfilled"] == ids > 10
         assert (row["pending"], row["lost"], row["duplicates"], row["late"]) == (0, 0, 0, 0)
         assert row["bars"] > 2
+    assert nothing_is_left()
+
+
+def test_run_of_kraken_goes_from_its_protocol_to_the_board_and_the_report(
+    cluster: str, command: Start, tmp_path: Path
+) -> None:
+    report_path = tmp_path / "report.json"
+    with KrakenServer() as server:
+        urls = {"websocket_url": f"ws://{server.url}", "rest_url": f"http://{server.url}"}
+        config = small(tmp_path, symbols=[SYMBOL], venue={"name": "kraken", **urls})
+        run = command(
+            "run", str(config), "--for", "8s", "--report", str(report_path), "--address", cluster
+        )
+        url = run.line_with("board: ").removeprefix("board: ")
+        with urllib.request.urlopen(f"{url}?s=BTC%2FUSD", timeout=10) as answer:  # noqa: S310 - loopback
+            assert b"Cryptoctopus" in answer.read()
+        wait_until(lambda: pipeline_of_the_cluster().report()["totals"]["live"] > 50, "live trades")
+        server.cut()
+        assert run.wait() == 0, run.errors
+    row = json.loads(report_path.read_text())["symbols"]["BTC/USD"]
+    assert row["live"] + row["backfilled"] == row["last_id"] - row["first_id"] + 1 > 50
+    assert (row["pending"], row["lost"], row["duplicates"], row["late"]) == (0, 0, 0, 0)
     assert nothing_is_left()
 
 

@@ -54,3 +54,23 @@ def test_clock_that_jumps_ahead_is_not_followed_at_once() -> None:
     # While the jump back is among the readings it stands, behind the venue's time.
     assert clock.speed == 0.0
     assert clock.now_us(16_000_000) == 0
+
+
+def test_clock_told_in_seconds_runs_at_the_speed_of_time_and_never_ahead() -> None:
+    clock = VenueClock(step_us=1_000_000)
+    # The venue is 100.3 s ahead, and cuts its time down to whole seconds.
+    for local_us in (0, 500_000, 1_000_000, 6_000_000, 11_000_000, 16_000_000):
+        venue_us = local_us + 100_300_000
+        clock.read(venue_us // 1_000_000 * 1_000_000, local_us, local_us)
+        if local_us > 0:
+            assert clock.speed == 1.0
+            now_us = clock.now_us(local_us)
+            assert now_us is not None
+            assert venue_us - 1_000_000 < now_us <= venue_us
+
+
+def test_clock_told_in_seconds_of_a_fast_replay_is_not_taken_for_one_that_keeps_time() -> None:
+    clock = VenueClock(step_us=1_000_000)
+    clock.read(0, 0, 0)
+    clock.read(50_000_000, 5_000_000, 5_000_000)
+    assert clock.speed == 10.0

@@ -104,7 +104,17 @@ def test_config_problem_names_the_file(tmp_path: Path) -> None:
     ("text", "problem"),
     [
         ("symbols: [btcusdt]", "symbols.0: expected the venue's upper-case name such as BTCUSDT"),
-        ("symbols: [BTC/USDT]", "symbols.0: expected the venue's upper-case name"),
+        ("symbols: [A/B/C]", "symbols.0: expected the venue's upper-case name"),
+        ("symbols: [/USD]", "symbols.0: expected the venue's upper-case name"),
+        ("symbols: [A=B]", "symbols.0: expected the venue's upper-case name"),
+        (
+            "symbols: [A, BTC/USD]",
+            "symbols: expected names of exchange such as BTCUSDT, found BTC/USD",
+        ),
+        (
+            "venue: {name: kraken}\nsymbols: [BTC/USD, BTCUSDT]",
+            "symbols: expected names of kraken such as BTC/USD, found BTCUSDT",
+        ),
         ("symbols: [A]\ndetector: {exit: 6.0}", "detector: expected exit < enter, found exit 6"),
         ("symbols: [A]\ndetector: {enter: 5}", "detector: expected severity.minor <= enter"),
         (

@@ -18,12 +18,14 @@ def test_named_paths_tell_symbol_and_file_apart(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    for name in ("a.csv", "B=b.csv", "c.csv"):
+    for name in ("a.csv", "B=b.csv", "c.csv", "d.csv"):
         Path(name).touch()
-    assert named_paths(["a.csv", "B=b.csv", "ETHBTC=c.csv"], "XRPUSDT") == [
+    inputs = ["a.csv", "B=b.csv", "ETHBTC=c.csv", "ETH/BTC=d.csv"]
+    assert named_paths(inputs, "XRPUSDT") == [
         (tmp_path / "a.csv", "a.csv", "XRPUSDT"),
         (tmp_path / "B=b.csv", "B=b.csv", "XRPUSDT"),
         (tmp_path / "c.csv", "c.csv", "ETHBTC"),
+        (tmp_path / "d.csv", "d.csv", "ETH/BTC"),
     ]
 
 
@@ -33,7 +35,7 @@ def test_named_paths_lists_every_problem(tmp_path: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         named_paths([str(path), f"s={path}", f"{tmp_path}/none.csv", str(tmp_path)], None)
     assert caught.value.problems == (
-        "expected the venue's upper-case name such as BTCUSDT, found 's'",
+        "expected the venue's upper-case name such as BTCUSDT or BTC/USD, found 's'",
         f"expected each file once, found {path} again",
         f"expected a file, found none at {tmp_path}/none.csv",
         f"expected a file, found none at {tmp_path}",

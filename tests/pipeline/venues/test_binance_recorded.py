@@ -6,7 +6,6 @@ import gzip
 import json
 from collections import Counter
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,27 +14,12 @@ from pipeline.errors import VenueError
 from pipeline.venues.binance_rest import parse_instruments, parse_time, parse_trades
 from pipeline.venues.binance_stream import parse_stream
 from pipeline.venues.protocol import Instrument
-
-DATA = Path(__file__).resolve().parents[3] / "../shared/data"
+from tests.recorded import DATA, needs_recordings, recorded_answers, recorded_frames
 
 # Any time after the recorded trades.
 RECEIVE_US = 1_700_000_000_000_000
 
-pytestmark = pytest.mark.skipif(not DATA.exists(), reason=f"no recorded market data in {DATA}")
-
-
-def recorded_frames(name: str) -> tuple[list[bytes], list[int]]:
-    """Return the messages of a recording and when they came; lines are `seconds: message`."""
-    lines = gzip.decompress((DATA / "ws-raw-cryptofeed" / name).read_bytes()).splitlines()
-    frames = [line.split(b": ", 1) for line in lines if line and not line.startswith(b"wss://")]
-    return [frame for _, frame in frames], [round(float(time) * 1e6) for time, _ in frames]
-
-
-def recorded_answers(name: str) -> dict[str, bytes]:
-    """Return the bodies of a recording by url; lines are `url -> seconds: body`."""
-    lines = gzip.decompress((DATA / "ws-raw-cryptofeed" / name).read_bytes()).splitlines()
-    parts = [line.split(b" -> ", 1) for line in lines if line.startswith(b"http")]
-    return {url.decode(): answer.split(b": ", 1)[1] for url, answer in parts}
+pytestmark = needs_recordings
 
 
 def recorded_trades() -> list[dict[str, Any]]:
@@ -47,7 +31,12 @@ def recorded_trades() -> list[dict[str, Any]]:
 
 @pytest.mark.parametrize(
     ("name", "trades", "others"),
-    [("BINANCE.ws.1.0.gz", 2, 263), ("BINANCE_US.ws.1.0.gz", 11, 469)],
+    [
+        ("BINANCE.ws.1.0.gz", 2, 263),
+        ("BINANCE_US.ws.1.0.gz", 11, 469),
+        ("BINANCE_TR.ws.1.0.gz", 0, 139),
+        ("BINANCE_FUTURES.ws.1.0.gz", 91, 1_444),
+    ],
 )
 def test_recorded_frames_are_all_accounted_for(name: str, trades: int, others: int) -> None:
     messages, receive_us = recorded_frames(name)

@@ -1,0 +1,234 @@
+"""Order books kept here by a venue's rules, each proven by what the venue sends with it.
+
+Two rules are known. Numbered changes on top of a snapshot from elsewhere (`NumberedBook`, Binance):
+a number that is missing is a gap. And a snapshot and changes in one stream, each with a checksum of
+the best levels (`ChecksumBook`, Kraken): another checksum is a mismatch. After either the book is
+empty, says so, and waits for a snapshot. Prices and sizes are decimals with the digits as sent.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_left
+from collections import deque
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
+#: Price and size; a size of zero removes the price.
+Level = tuple[Decimal, Decimal]
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A whole book, or its best levels.
+
+    Attributes:
+        symbol: The market.
+        bids: In any order.
+        asks: Likewise.
+        last_id: Of the last change in it, where changes are numbered.
+        checksum: Of its best levels, where they have one.
+    """
+
+    symbol: str
+    bids: Sequence[Level]
+    asks: Sequence[Level]
+    last_id: int | None = None
+    checksum: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """Levels that changed, to be taken in their order.
+
+    Attributes:
+        symbol: The market.
+        bids: The new sizes at their prices.
+        asks: Likewise.
+        first_id: Of the changes in it, where they are numbered; both ends inclusive.
+        last_id: Likewise.
+        checksum: Of the best levels afterwards, where they have one.
+    """
+
+    symbol: str
+    bids: Sequence[Level]
+    asks: Sequence[Level]
+    first_id: int | None = None
+    last_id: int | None = None
+    checksum: int | None = None
+
+
+class Outcome(Enum):
+    """What an event did to a book."""
+
+    APPLIED = "applied"
+    IGNORED = "ignored"  # known already, or of no use before a snapshot
+    KEPT = "kept"  # for the snapshot that is to come
+    TOO_OLD = "too old"  # a snapshot from before what is kept: ask for another
+    GAP = "gap"  # changes are missing: a snapshot is needed
+    MISMATCH = "mismatch"  # another checksum: a snapshot is needed
+
+
+class Side:
+    """One side of a book, best price first.
+
+    Args:
+        highest_first: Whether the best price is the highest, as of bids.
+    """
+
+    def __init__(self, *, highest_first: bool) -> None:
+        self._highest_first = highest_first
+        self._keys: list[Decimal] = []  # prices, negated where the best is the highest
+        self._levels: dict[Decimal, Level] = {}
+
+    def __len__(self) -> int:
+        return len(self._keys)
+
+    def take(self, levels: Sequence[Level]) -> None:
+        """Change levels in turn; to remove one that is not there is normal."""
+        for price, size in levels:
+            key = price.copy_negate() if self._highest_first else price
+            if size > 0:
+                if key not in self._levels:
+                    self._keys.insert(bisect_left(self._keys, key), key)
+                self._levels[key] = price, size
+            elif self._levels.pop(key, None) is not None:
+                del self._keys[bisect_left(self._keys, key)]
+
+    def truncate(self, depth: int) -> None:
+        """Forget the levels behind the best `depth`."""
+        for key in self._keys[depth:]:
+            del self._levels[key]
+        del self._keys[depth:]
+
+    def best(self, count: int) -> list[Level]:
+        """Return the best levels, at most `count`."""
+        return [self._levels[key] for key in self._keys[:count]]
+
+    def clear(self) -> None:
+        """Forget all levels."""
+        self._keys.clear()
+        self._levels.clear()
+
+
+class OrderBook(Protocol):
+    """A book that follows a venue's rule; empty while it is not `synced`."""
+
+    bids: Side
+    asks: Side
+
+    @property
+    def synced(self) -> bool:
+        """Whether it is what the venue has; else it waits for a snapshot."""
+
+    def apply(self, event: Snapshot | Change) -> Outcome:
+        """Take what the venue sent, in the order in which it did."""
+
+
+class ChecksumBook:
+    """Snapshot and changes in one stream, proven by a checksum over the best levels.
+
+    Args:
+        depth: Levels of each side that were subscribed to: the venue does not remove others.
+        checksum: Of asks and bids, both best first.
+    """
+
+    #: Levels of each side that a checksum is over.
+    CHECKED = 10
+
+    def __init__(
+        self, depth: int, checksum: Callable[[Sequence[Level], Sequence[Level]], int]
+    ) -> None:
+        self._depth = depth
+        self._checksum = checksum
+        self.bids, self.asks = Side(highest_first=True), Side(highest_first=False)
+        self.synced = False
+
+    def apply(self, event: Snapshot | Change) -> Outcome:
+        """Take an event: see `OrderBook`."""
+        if isinstance(event, Snapshot):
+            self.bids.clear()
+            self.asks.clear()
+        elif not self.synced:
+            return Outcome.IGNORED
+        for side, levels in ((self.bids, event.bids), (self.asks, event.asks)):
+            side.take(levels)
+            side.truncate(self._depth)
+        if event.checksum is not None and event.checksum != self._checksum(
+            self.asks.best(self.CHECKED), self.bids.best(self.CHECKED)
+        ):
+            self.synced = False
+            self.bids.clear()
+            self.asks.clear()
+            return Outcome.MISMATCH
+        self.synced = True
+        return Outcome.APPLIED
+
+
+class NumberedBook:
+    """Numbered changes on top of a snapshot that is fetched elsewhere.
+
+    Changes are kept until a snapshot comes; then those that it has are dropped, and the others
+    applied. Levels that the snapshot did not reach are unknown until they change.
+
+    Args:
+        max_kept: Changes that wait for a snapshot; when there are more the oldest leaves, so that
+            only a later snapshot will do.
+    """
+
+    def __init__(self, max_kept: int = 10_000) -> None:
+        self.bids, self.asks = Side(highest_first=True), Side(highest_first=False)
+        self.last_id: int | None = None
+        self._kept: deque[Change] = deque(maxlen=max_kept)
+
+    @property
+    def synced(self) -> bool:
+        """Whether it is what the venue has; else it waits for a snapshot."""
+        return self.last_id is not None
+
+    def apply(self, event: Snapshot | Change) -> Outcome:
+        """Take an event: see `OrderBook`. All of them are numbered."""
+        return self._start(event) if isinstance(event, Snapshot) else self._change(event)
+
+    def _start(self, snapshot: Snapshot) -> Outcome:
+        """Begin anew with a snapshot and what was kept for it."""
+        last_id = _number(snapshot.last_id)
+        kept = [change for change in self._kept if _number(change.last_id) > last_id]
+        if kept and _number(kept[0].first_id) > last_id + 1:
+            return Outcome.TOO_OLD
+        self._kept.clear()
+        for side, levels in ((self.bids, snapshot.bids), (self.asks, snapshot.asks)):
+            side.clear()
+            side.take(levels)
+        self.last_id = last_id
+        outcomes = [self._change(change) for change in kept]
+        return Outcome.GAP if Outcome.GAP in outcomes else Outcome.APPLIED
+
+    def _change(self, change: Change) -> Outcome:
+        first_id, last_id = _number(change.first_id), _number(change.last_id)
+        if self.last_id is None:
+            self._kept.append(change)
+            return Outcome.KEPT
+        if last_id <= self.last_id:
+            return Outcome.IGNORED
+        if first_id > self.last_id + 1:
+            self.last_id = None
+            self.bids.clear()
+            self.asks.clear()
+            self._kept.append(change)
+            return Outcome.GAP
+        self.bids.take(change.bids)
+        self.asks.take(change.asks)
+        self.last_id = last_id
+        return Outcome.APPLIED
+
+
+def _number(number: int | None) -> int:
+    """Return the number of a change, which a venue of numbered changes always sends."""
+    if number is None:
+        raise ValueError("expected numbered changes, found one without a number")
+    return number

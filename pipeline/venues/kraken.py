@@ -1,0 +1,182 @@
+"""Kraken spot: the `trade` channel of WebSocket v2, and the public REST endpoints of market data.
+
+What bytes mean is in `kraken_stream` and `kraken_rest`; here is how they are asked for.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+from urllib.parse import urlencode
+
+import msgspec
+
+from pipeline.durations import DAY, HOUR, MINUTE, SECOND, format_duration
+from pipeline.errors import VenueError
+from pipeline.venues import kraken_rest
+from pipeline.venues.kraken_stream import parse_stream
+from pipeline.venues.protocol import Connection, Continuity, Request, SymbolForm
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import polars as pl
+
+    from pipeline.venues.protocol import Instrument, Parsed
+
+SYMBOLS = SymbolForm(slash=True, example="BTC/USD")
+
+_SYMBOLS_PER_SUBSCRIBE = 100
+_TRADES_PAGE = 1000
+_BARS_PAGE = 720
+
+#: The bars the venue has, shortest first; longer ones do not start on multiples of their length.
+INTERVALS_US = {
+    format_duration(length_us): length_us
+    for length_us in (
+        *(minutes * MINUTE for minutes in (1, 5, 15, 30)),
+        *(hours * HOUR for hours in (1, 4)),
+        DAY,
+    )
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Kraken:
+    """The venue, at one pair of addresses.
+
+    Attributes:
+        name: The name a configuration uses.
+        websocket_url: Scheme, host and port, without a path.
+        rest_url: Likewise.
+    """
+
+    name: str
+    websocket_url: str
+    rest_url: str
+
+    @property
+    def continuity(self) -> Continuity:
+        """How the rows of a market follow each other: a row is one trade."""
+        return Continuity(parts_abut=False)
+
+    def connection(self, symbols: Sequence[str]) -> Connection:
+        """Return the one connection that carries the trades of `symbols`.
+
+        Each is acknowledged by itself. The last trades before the subscription are not asked for:
+        what is missing is told by the ids, and fetched.
+        """
+        starts = range(0, len(symbols), _SYMBOLS_PER_SUBSCRIBE)
+        chunks = [symbols[start : start + _SYMBOLS_PER_SUBSCRIBE] for start in starts]
+        return Connection(
+            f"{self.websocket_url}/v2",
+            on_open=tuple(_subscribe(chunk, number) for number, chunk in enumerate(chunks, 1)),
+        )
+
+    def parse(self, messages: Sequence[bytes], receive_us: Sequence[int]) -> Parsed:
+        """Return the rows of a batch; never raises for what a message holds."""
+        return parse_stream(messages, receive_us)
+
+    @property
+    def clock_step_us(self) -> int:
+        """How finely the venue tells its clock."""
+        return SECOND
+
+    def time_request(self) -> Request:
+        """Ask for the venue's clock."""
+        return self._request("Time", {})
+
+    def parse_time(self, body: bytes) -> int:
+        """Return the venue's clock in microseconds, cut down to whole seconds.
+
+        Raises:
+            VenueError: The body does not say it.
+        """
+        return kraken_rest.parse_time(body)
+
+    def instruments_request(self, symbols: Sequence[str]) -> Request:  # noqa: ARG002 - of the protocol
+        """Ask for the whole listing: one unknown name would make the venue refuse the request."""
+        return self._request("AssetPairs", {})
+
+    def parse_instruments(self, body: bytes) -> list[Instrument]:
+        """Return the listed instruments.
+
+        Raises:
+            VenueError: The body is not a listing.
+        """
+        return kraken_rest.parse_instruments(body)
+
+    def trades_request(
+        self,
+        symbol: str,
+        *,
+        from_id: int | None = None,  # noqa: ARG002 - the venue finds trades by their time only
+        start_us: int | None = None,
+    ) -> Request:
+        """Ask for a page of trades, oldest first, from a time on, or for one with the newest.
+
+        The page starts a microsecond early: trades are told to the microsecond and found by the
+        nanosecond, and the venue does not say whether its bound is inclusive.
+        """
+        query: dict[str, str | int] = {"pair": kraken_rest.rest_name(symbol), "count": _TRADES_PAGE}
+        if start_us is not None:
+            query["since"] = max(0, start_us - 1) * 1_000
+        return self._request("Trades", query)
+
+    @property
+    def trades_page(self) -> int:
+        """The most rows a page of trades can hold."""
+        return _TRADES_PAGE
+
+    def parse_trades(self, body: bytes, symbol: str, receive_us: int) -> pl.DataFrame:
+        """Return a page as TRADES, in id order.
+
+        Raises:
+            VenueError: The body is not a page of trades.
+        """
+        return kraken_rest.parse_trades(body, symbol, receive_us)
+
+    def bars_request(self, symbol: str, *, every_us: int, start_us: int, end_us: int) -> Request:  # noqa: ARG002 - the venue takes no end
+        """Ask for bars with `start_us <= open_time`; the venue keeps the newest 720 of a length.
+
+        Raises:
+            VenueError: The venue has no bars of that length.
+        """
+        interval = format_duration(every_us)
+        if interval not in INTERVALS_US:
+            raise VenueError(
+                f"{self.name}: expected a bar length of {', '.join(INTERVALS_US)}, found {interval}"
+            )
+        query: dict[str, str | int] = {
+            "pair": kraken_rest.rest_name(symbol),
+            "interval": every_us // MINUTE,
+            # One second early, as the venue does not say whether its bound is inclusive.
+            "since": max(0, -(-start_us // SECOND) - 1),
+        }
+        return self._request("OHLC", query)
+
+    @property
+    def bars_page(self) -> int:
+        """The most rows a page of bars can hold."""
+        return _BARS_PAGE
+
+    def parse_bars(self, body: bytes, symbol: str) -> pl.DataFrame:
+        """Return a page as BARS, in time order; ids are null, `complete` is true.
+
+        Raises:
+            VenueError: The body is not a page of bars.
+        """
+        return kraken_rest.parse_bars(body, symbol)
+
+    def _request(self, endpoint: str, query: dict[str, str | int]) -> Request:
+        url = f"{self.rest_url}/0/public/{endpoint}"
+        return Request(f"{url}?{urlencode(query)}" if query else url, weight=1)
+
+
+def _subscribe(symbols: Sequence[str], request_id: int) -> str:
+    message = {
+        "method": "subscribe",
+        "params": {"channel": "trade", "symbol": symbols, "snapshot": False},
+        "req_id": request_id,
+    }
+    return msgspec.json.encode(message).decode()

@@ -1,0 +1,201 @@
+"""A small market that speaks Kraken's WebSocket v2 and its REST, on real sockets."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from bisect import bisect_right
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from aiohttp import WSMsgType, web
+
+#: How REST and the stream call the one market.
+PAIR, SYMBOL = "XBTUSD", "BTC/USD"
+
+_TICK_S = 0.02
+_HEARTBEAT_S = 0.25
+
+
+def price_at(trade_id: int) -> str:
+    return f"{60_000 + trade_id % 97}.{trade_id % 10}"
+
+
+@dataclass(slots=True)
+class KrakenServer:
+    """Issues `rate_per_s` trades a second from a while before its start, two or three a message.
+
+    Attributes:
+        rate_per_s: Trades a second.
+        history_s: How much market lies before the start.
+        quiet: No more trades are issued; heartbeats go on.
+        muted: Trades are issued and served over REST, and not sent.
+    """
+
+    rate_per_s: float = 100.0
+    history_s: float = 30.0
+    quiet: bool = False
+    muted: bool = False
+    url: str = ""
+    asked: list[str] = field(default_factory=list)
+    times_ns: list[int] = field(default_factory=list)
+    _sockets: set[web.WebSocketResponse] = field(default_factory=set)
+    _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
+    _thread: threading.Thread | None = None
+    _stop: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __enter__(self) -> Self:
+        started = threading.Event()
+        self._thread = threading.Thread(
+            target=self._loop.run_until_complete, args=(self._run(started),)
+        )
+        self._thread.start()
+        assert started.wait(10)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._loop.call_soon_threadsafe(self._stop.set)
+        assert self._thread is not None
+        self._thread.join()
+        self._loop.close()
+
+    @property
+    def last_id(self) -> int:
+        return len(self.times_ns)
+
+    def cut(self) -> None:
+        """Drop every connection without a word."""
+
+        def abort() -> None:
+            for socket in self._sockets:
+                transport = socket._req and socket._req.transport
+                if transport is not None:
+                    transport.abort()
+
+        self._loop.call_soon_threadsafe(abort)
+
+    async def _run(self, started: threading.Event) -> None:
+        app = web.Application()
+        app.router.add_get("/v2", self._stream)
+        app.router.add_get("/0/public/Time", self._time)
+        app.router.add_get("/0/public/AssetPairs", self._pairs)
+        app.router.add_get("/0/public/Trades", self._trades)
+        app.router.add_get("/0/public/OHLC", self._bars)
+        runner = web.AppRunner(app, shutdown_timeout=0.1)
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        self.url = f"127.0.0.1:{site._server.sockets[0].getsockname()[1]}"  # type: ignore[union-attr]
+        now_ns = time.time_ns()
+        self._issue(now_ns - int(self.history_s * 1e9), now_ns)
+        started.set()
+        await self._issue_all()
+        await runner.cleanup()
+
+    async def _issue_all(self) -> None:
+        before_ns, heartbeat_s = time.time_ns(), 0.0
+        while not self._stop.is_set():
+            await asyncio.sleep(_TICK_S)
+            now_ns = time.time_ns()
+            first = self.last_id + 1
+            if not self.quiet:
+                self._issue(before_ns, now_ns)
+            before_ns = now_ns
+            issued = range(first, self.last_id + 1)
+            heartbeat_s += _TICK_S
+            if issued and not self.muted:
+                for start in range(0, len(issued), 3):
+                    await self._send(self._update(issued[start : start + 3]))
+            elif heartbeat_s >= _HEARTBEAT_S:
+                heartbeat_s = 0.0
+                await self._send({"channel": "heartbeat"})
+
+    def _issue(self, from_ns: int, to_ns: int) -> None:
+        step_ns = int(1e9 / self.rate_per_s)
+        last_ns = max(from_ns, self.times_ns[-1] if self.times_ns else 0)
+        # Nanoseconds that are no whole microsecond.
+        self.times_ns.extend(range(last_ns + step_ns, to_ns, step_ns))
+
+    def _update(self, ids: range) -> dict[str, Any]:
+        trades = [
+            {
+                "symbol": SYMBOL,
+                "side": "sell" if trade_id % 2 else "buy",
+                "price": float(price_at(trade_id)),
+                "qty": trade_id / 1e4,
+                "ord_type": "market",
+                "trade_id": trade_id,
+                "timestamp": _rfc3339(self.times_ns[trade_id - 1]),
+            }
+            for trade_id in ids
+        ]
+        return {"channel": "trade", "type": "update", "data": trades}
+
+    async def _send(self, message: dict[str, Any]) -> None:
+        for socket in list(self._sockets):
+            try:
+                await socket.send_json(message)
+            except ConnectionError:
+                self._sockets.discard(socket)
+
+    async def _stream(self, request: web.Request) -> web.WebSocketResponse:
+        socket = web.WebSocketResponse()
+        await socket.prepare(request)
+        await socket.send_json(
+            {"channel": "status", "type": "update", "data": [{"system": "online"}]}
+        )
+        async for message in socket:
+            if message.type == WSMsgType.TEXT:
+                asked = message.json()
+                assert asked["params"] == {
+                    "channel": "trade",
+                    "symbol": [SYMBOL],
+                    "snapshot": False,
+                }
+                await socket.send_json({"method": asked["method"], "success": True})
+                self._sockets.add(socket)
+        self._sockets.discard(socket)
+        return socket
+
+    async def _time(self, _: web.Request) -> web.Response:
+        return _answer({"unixtime": time.time_ns() // 1_000_000_000})
+
+    async def _pairs(self, _: web.Request) -> web.Response:
+        return _answer({"XXBTZUSD": {"wsname": "XBT/USD", "pair_decimals": 1, "status": "online"}})
+
+    async def _trades(self, request: web.Request) -> web.Response:
+        self.asked.append(request.query_string)
+        assert request.query["pair"] == PAIR
+        count = int(request.query["count"])
+        if "since" in request.query:
+            first = bisect_right(self.times_ns, int(request.query["since"]))
+            places = range(first, min(first + count, self.last_id))
+        else:
+            places = range(max(0, self.last_id - count), self.last_id)
+        rows = [
+            [
+                price_at(place + 1),
+                f"{(place + 1) / 1e4:.8f}",
+                self.times_ns[place] / 1e9,
+                "b" if place % 2 else "s",
+                "m",
+                "",
+                place + 1,
+            ]
+            for place in places
+        ]
+        return _answer({"XXBTZUSD": rows, "last": str(self.times_ns[places[-1]] if rows else 0)})
+
+    async def _bars(self, _: web.Request) -> web.Response:
+        return _answer({"XXBTZUSD": [], "last": 0})
+
+
+def _answer(result: object) -> web.Response:
+    return web.json_response({"error": [], "result": result})
+
+
+def _rfc3339(time_ns: int) -> str:
+    seconds, nanoseconds = divmod(time_ns, 1_000_000_000)
+    stamp = time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    return f"{stamp}.{nanoseconds // 1000:06d}Z"

@@ -1,0 +1,127 @@
+"""What each venue says, in its own words: a new venue adds its samples here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Samples:
+    """Messages and answers of a venue, all about one market.
+
+    Attributes:
+        symbol: The market.
+        trade: A message with the one trade `12345`, at 2021-10-12 00:28:43.963 UTC.
+        unsound: The same with a price of zero.
+        acknowledgement: Of a control message.
+        refusal: Likewise, when it is an error.
+        others: Well-formed messages without a trade.
+        page: REST trades 12345 and 12346, in that order.
+        no_trades: REST trades of a market that has none.
+        listing: REST instruments, the market among them.
+        time: The REST clock, at 2021-10-12 00:28:43 UTC.
+    """
+
+    symbol: str
+    trade: bytes
+    unsound: bytes
+    acknowledgement: bytes
+    refusal: bytes
+    others: tuple[bytes, ...]
+    page: bytes
+    no_trades: bytes
+    listing: bytes
+    time: bytes
+
+
+def _encode(content: object) -> bytes:
+    return json.dumps(content).encode()
+
+
+_AGGREGATE: dict[str, Any] = {
+    "a": 12345,
+    "p": "0.001",
+    "q": "100",
+    "f": 100,
+    "l": 105,
+    "T": 1633998523963,
+    "m": True,
+    "M": True,
+}
+_EVENT = {"e": "aggTrade", "E": 1633998523963, "s": "BTCUSDT"} | _AGGREGATE
+
+_BINANCE = Samples(
+    symbol="BTCUSDT",
+    trade=_encode({"stream": "btcusdt@aggTrade", "data": _EVENT}),
+    unsound=_encode({"stream": "btcusdt@aggTrade", "data": _EVENT | {"p": "0"}}),
+    acknowledgement=b'{"result":null,"id":1}',
+    refusal=b'{"error":{"code":4,"msg":"Too many subscriptions"},"id":19}',
+    others=(
+        b'{"stream":"btcusdt@depth","data":{"e":"depthUpdate","s":"BTCUSDT","U":1,"u":2}}',
+        b'{"u":1,"s":"BTCUSDT","b":"1","B":"1","a":"2","A":"1"}',
+    ),
+    page=_encode([_AGGREGATE, _AGGREGATE | {"a": 12346, "f": 106, "l": 106}]),
+    no_trades=b"[]",
+    listing=_encode(
+        {
+            "symbols": [
+                {"symbol": "BTCUSDT", "status": "TRADING", "filters": [{"tickSize": "0.01"}]},
+                {"symbol": "OLDUSDT", "status": "BREAK", "filters": [{"tickSize": "0.01"}]},
+            ]
+        }
+    ),
+    time=b'{"serverTime":1633998523000}',
+)
+
+_TRADE: dict[str, Any] = {
+    "symbol": "BTC/USD",
+    "side": "sell",
+    "price": 0.001,
+    "qty": 100,
+    "ord_type": "market",
+    "trade_id": 12345,
+    "timestamp": "2021-10-12T00:28:43.963000Z",
+}
+_ROW = ["0.001", "100", 1633998523.963, "s", "m", "", 12345]
+
+
+def _update(*trades: object) -> bytes:
+    return _encode({"channel": "trade", "type": "update", "data": trades})
+
+
+_KRAKEN = Samples(
+    symbol="BTC/USD",
+    trade=_update(_TRADE),
+    unsound=_update(_TRADE | {"price": 0}),
+    acknowledgement=_encode(
+        {
+            "method": "subscribe",
+            "req_id": 1,
+            "result": {"channel": "trade", "snapshot": False, "symbol": "BTC/USD"},
+            "success": True,
+        }
+    ),
+    refusal=b'{"error":"Currency pair not supported A/B","method":"subscribe","success":false}',
+    others=(
+        b'{"channel":"heartbeat"}',
+        b'{"channel":"status","type":"update","data":[{"system":"online"}]}',
+    ),
+    page=_encode(
+        {"error": [], "result": {"XXBTZUSD": [_ROW, [*_ROW[:-1], 12346]], "last": "1633998523963"}}
+    ),
+    no_trades=b'{"error":[],"result":{"XXBTZUSD":[],"last":"0"}}',
+    listing=_encode(
+        {
+            "error": [],
+            "result": {
+                "XXBTZUSD": {"wsname": "XBT/USD", "pair_decimals": 1, "status": "online"},
+                "OLDUSD": {"wsname": "OLD/USD", "pair_decimals": 1, "status": "delisted"},
+            },
+        }
+    ),
+    time=b'{"error":[],"result":{"unixtime":1633998523}}',
+)
+
+SAMPLES = {"exchange": _BINANCE, "binance": _BINANCE, "binance-us": _BINANCE, "kraken": _KRAKEN}
