@@ -96,7 +96,9 @@ class SymbolWorker:
 
     def _open(self) -> None:
         symbols = self._shard.symbols
-        self._engine = ShardEngine(symbols, self._config, restates=True)
+        self._engine = ShardEngine(
+            symbols, self._config, continuity=self._venue.continuity, restates=True
+        )
         self._buffer = FrameBuffer(self._config.actors.max_buffered_trades)
         self._feed = Feed(
             self._venue.connection(symbols),

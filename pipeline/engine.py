@@ -9,6 +9,7 @@ import polars as pl
 
 from pipeline.analysis import Analysis, StepResult, join_results
 from pipeline.bars import BarBuilder
+from pipeline.continuity import PartsCheck
 from pipeline.digest import TradeDigest
 from pipeline.healing import Progress
 from pipeline.health import Tallies, health_frame
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from pipeline.closed_bars import Sampler
     from pipeline.config import Config
     from pipeline.snapshot import Stage
+    from pipeline.venues.protocol import Continuity
 
 
 class ShardEngine:
@@ -47,6 +49,7 @@ class ShardEngine:
     Args:
         symbols: Of the shard.
         config: What to compute.
+        continuity: How rows of the venue follow each other; null does not check what is in them.
         restates: Whether to keep what restating needs. Without it, and where every trade is a
             sample, such trades are counted as late. History is not healed, and does without.
 
@@ -55,13 +58,21 @@ class ShardEngine:
         rejected_unnamed: Rejected messages that name none of them.
     """
 
-    def __init__(self, symbols: Sequence[str], config: Config, *, restates: bool = False) -> None:
+    def __init__(
+        self,
+        symbols: Sequence[str],
+        config: Config,
+        *,
+        continuity: Continuity | None = None,
+        restates: bool = False,
+    ) -> None:
         self.symbols = tuple(symbols)
         self.rejected_unnamed = 0
         self._symbol_type = pl.Enum(self.symbols)
         self._index = {symbol: at for at, symbol in enumerate(self.symbols)}
         self._ledger = Ledger(len(self.symbols), config.actors.max_held_trades)
         self._tallies = Tallies(len(self.symbols))
+        self._parts = None if continuity is None else PartsCheck(len(self.symbols), continuity)
         self._digests = [TradeDigest() for _ in self.symbols] if config.actors.digest else []
         self._sampler = self._sampler_of(config)
         self._analysis = Analysis(self.symbols, config)
@@ -125,6 +136,10 @@ class ShardEngine:
             skew_us: The venue's clock less the one that stamped `receive_time`.
         """
         rows = TradeColumns.from_frame(trades, self._symbol_type, live=True)
+        if self._parts is not None:
+            parts = trades["first_id"].to_numpy(), trades["last_id"].to_numpy()
+            for one in self._parts.breaks(rows.symbol_index, rows.trade_id, *parts):
+                self._tallies.breaks[one.symbol_index] += 1
         if backfilled is not None and backfilled.height:
             # Fetched first: what starts a symbol comes before what the stream said since.
             fetched = TradeColumns.from_frame(backfilled, self._symbol_type, live=False)

@@ -33,15 +33,16 @@ class Tallies:
         bars: Bars that closed.
         incomplete_bars: Those of them that miss lost trades.
         restated: Bars that were told again, each time they were.
+        breaks: Rows that follow by their id, and whose parts do not follow.
         last_trade_us: Event time of the newest applied trade; NEVER before the first.
         lag_us: Event to receive of the newest live one, on corrected clocks; NEVER before it.
         last_price: Of the newest trade or traded bar; NaN before the first.
     """
 
     def __init__(self, symbols: int) -> None:
-        self._numbers = np.zeros((7, symbols), dtype=np.int64)
+        self._numbers = np.zeros((8, symbols), dtype=np.int64)
         self.rejected, self.late, self.bars, self.incomplete_bars = self._numbers[:4]
-        self.restated, self.last_trade_us, self.lag_us = self._numbers[4:]
+        self.restated, self.breaks, self.last_trade_us, self.lag_us = self._numbers[4:]
         self.last_trade_us[:] = NEVER
         self.lag_us[:] = NEVER
         self.last_price = np.full(symbols, np.nan)
@@ -135,6 +136,7 @@ def health_frame(
             "bars": tallies.bars.copy(),
             "incomplete_bars": tallies.incomplete_bars.copy(),
             "restated": tallies.restated.copy(),
+            "breaks": tallies.breaks.copy(),
             "alerts": alerts.copy(),
             "sha256": None if sha256 is None else pl.Series(sha256, dtype=pl.String),
         },

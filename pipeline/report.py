@@ -21,6 +21,7 @@ COUNTS = (
     "bars",
     "incomplete_bars",
     "restated",
+    "breaks",
     "alerts",
 )
 

@@ -106,6 +106,7 @@ HEALTH = pl.Schema(
         "bars": pl.Int64(),
         "incomplete_bars": pl.Int64(),
         "restated": pl.Int64(),  # bars told again because a missing trade came, each time
+        "breaks": pl.Int64(),  # rows in turn whose `first_id` does not follow the `last_id` before
         "alerts": pl.Int64(),
         "sha256": pl.String(),  # over every applied trade; null unless actors.digest
     }

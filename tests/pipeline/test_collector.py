@@ -176,6 +176,7 @@ def test_report_accounts_for_every_id() -> None:
         "bars": 5,
         "incomplete_bars": 0,
         "restated": 0,
+        "breaks": 0,
         "alerts": 0,
         "last_price": noisy(30)["price"][5],
         "sha256": None,

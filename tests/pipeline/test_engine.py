@@ -9,6 +9,7 @@ import pytest
 from pipeline.config import Config
 from pipeline.engine import ShardEngine
 from pipeline.schema import ALERTS, BARS, FEATURES_HEAD, FEATURES_TAIL, HEALTH
+from pipeline.venues.protocol import Continuity
 from tests.pipeline.trades import START_US, bars_frame, trades_frame
 
 S = 1_000_000
@@ -234,3 +235,13 @@ def test_health_tells_the_lag_of_live_trades_only() -> None:
     shard.step(trades_frame([]), backfilled=trades.slice(4))
     row = shard.health(venue_us=None).row(0, named=True)
     assert (row["lag_ms"], row["last_id"], row["backfilled"]) == (40.0, 6, 4)
+
+
+def test_row_in_turn_whose_parts_do_not_follow_is_counted_as_a_break() -> None:
+    made = config()
+    shard = ShardEngine(made.symbols, made, continuity=Continuity(parts_abut=True))
+    parts = [(1, 10, 12), (2, 13, 13), (3, 15, 15), (5, 18, 19)]  # 14 is in no row; 4 is missing
+    rows = noisy(5).filter(pl.col("trade_id") != 4)
+    first, last = (pl.Series([part[at] for part in parts]) for at in (1, 2))
+    shard.step(rows.with_columns(first_id=first, last_id=last))
+    assert shard.health(venue_us=None)["breaks"].to_list() == [1, 0]
