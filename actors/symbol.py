@@ -13,12 +13,16 @@ import polars as pl
 
 from actors.catch_up import NO_TRADES, CatchUp
 from actors.delivery import Delivery
-from actors.feed import Backoff, Feed, FrameBuffer
-from actors.findings import Anchored, Expected, Fetched, Stray, Unserved, Verified
+from actors.feed import Feed
+from actors.findings import Anchored, Checked, Expected, Fetched, Stray, Unserved, Verified
+from actors.frame_buffer import FrameBuffer
 from actors.rest import RestClient
+from actors.stream_care import StreamCare
+from pipeline.backoff import Backoff
 from pipeline.delivery import Outbox, Payload, to_ipc
 from pipeline.durations import SECOND
 from pipeline.engine import ShardEngine
+from pipeline.schema import REJECTED
 from pipeline.venues.registry import venue_for
 
 if TYPE_CHECKING:
@@ -97,15 +101,19 @@ class SymbolWorker:
         symbols = self._shard.symbols
         self._engine = ShardEngine(symbols, self._config)
         self._buffer = FrameBuffer(self._config.actors.max_buffered_trades)
+        jitter = random.Random()  # noqa: S311 - must differ from process to process, no secret
         self._feed = Feed(
             self._venue.connection(symbols),
             self._buffer,
             name=self._shard.name,
-            # Jitter must differ from process to process.
-            backoff=Backoff(random.Random()),  # noqa: S311 - not for secrets
+            backoff=Backoff(jitter),
+            may_dial=lambda: 0.0,
+            # Not all shards at once.
+            life_s=jitter.uniform(0.8, 1.0) * self._config.actors.connection_life / SECOND,
         )
         rest = RestClient()
         self._catch_up = CatchUp(symbols, self._config, self._venue, rest, self._feed)
+        self._care = StreamCare(self._venue, symbols, self._feed, self._catch_up)
         outbox = Outbox(self._shard.name, time.time_ns(), _OUTBOX_FRAMES)
         self._delivery = Delivery(outbox, self._push)
         self._flushing = threading.Thread(target=self._run, name="flush", daemon=True)
@@ -182,9 +190,12 @@ class SymbolWorker:
                     self._engine.forget_beyond(symbol, newest_id)
                 case Unserved(missing):
                     self._engine.give_up(missing.symbol, missing.last_id)
-                case Verified(generation):
+                case Checked(symbol, behind):
+                    self._care.checked(symbol, behind=behind)
+                case Verified(generation, request):
                     self._verified = generation
                     self._begun = True
+                    self._care.verified(request)
         return pl.concat(fetched)
 
     def _take_trades(self) -> pl.DataFrame:
@@ -199,13 +210,28 @@ class SymbolWorker:
             self._dropped = self._buffer.dropped
             self._verified = 0
             self._catch_up.verify_again()
-        parsed = self._venue.parse(*self._buffer.drain())
-        if parsed.closing:
-            self._feed.reconnect("the venue announced that it will close")
-        for refusal in parsed.refusals:
-            logger.error("venue refused shard=%s: %s", self._shard.name, refusal)
-        trades, strange = self._judge(parsed.trades)
-        rejected = pl.concat([parsed.rejected, strange])
+            self._care.overheard()
+        self._care.begin()
+        taken, rejected = [NO_TRADES], [REJECTED.to_frame()]
+        for batch in self._buffer.drain():
+            parsed = self._venue.parse(batch.messages, batch.receive_us)
+            for refusal in parsed.refusals:
+                logger.error("venue refused shard=%s: %s", self._shard.name, refusal)
+            self._care.take(batch.line, parsed)
+            trades, strange = self._judge(parsed.trades)
+            taken.append(trades)
+            rejected += [parsed.rejected, strange]
+            if trades.height and self._care.counts(batch.line):
+                self._advance(int(trades["event_time"].to_physical().to_numpy().max()))
+        self._reject(pl.concat(rejected))
+        self._care.tend()
+        return pl.concat(taken)
+
+    def _advance(self, event_us: int) -> None:
+        known_us = self._newest_event_us
+        self._newest_event_us = event_us if known_us is None else max(event_us, known_us)
+
+    def _reject(self, rejected: pl.DataFrame) -> None:
         if rejected.height:
             logger.warning(
                 "rejected shard=%s messages=%d first=%s",
@@ -214,11 +240,6 @@ class SymbolWorker:
                 rejected["reason"][0],
             )
             self._engine.reject(rejected)
-        if trades.height:
-            newest_us = int(trades["event_time"].to_physical().to_numpy().max())
-            known_us = self._newest_event_us
-            self._newest_event_us = newest_us if known_us is None else max(newest_us, known_us)
-        return trades
 
     def _judge(self, trades: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Return the trades that can be true, and the others as REJECTED."""
@@ -245,10 +266,11 @@ class SymbolWorker:
         """Return the venue time up to which this connection has told everything; null if unknown.
 
         While messages come in, their own event times say it. A connection that is silent leaves it
-        to the venue's clock; one that is down, or may have missed trades, leaves it open.
+        to the venue's clock; one that is down, that may have missed trades, or whose silence is
+        not usual, leaves it open.
         """
         feed = self._feed.status()
-        if not feed.connected or feed.generation != self._verified:
+        if not feed.connected or feed.generation != self._verified or self._care.suspect:
             return None
         if feed.silent_s * SECOND < _QUIET_US:
             return self._event_clock_us()

@@ -195,6 +195,8 @@ class ActorsConfig(_Section):
     Attributes:
         symbols_per_actor: `auto`: one up to 16 symbols, else shards sized by the cluster's CPUs.
         flush: How often an actor computes and reports.
+        connection_life: A connection that is so old is replaced, a fifth earlier at most: another
+            is opened and proven before it is dropped. Binance closes one after 24 h.
         max_buffered_trades: Unread messages an actor holds; beyond it the newest are dropped,
             counted, and fetched again over REST as a gap in the ids.
         digest: Whether to hash every applied trade, about a microsecond each: the run report then
@@ -205,6 +207,7 @@ class ActorsConfig(_Section):
 
     symbols_per_actor: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"
     flush: Annotated[int, _between("10ms", "10s"), _WRITTEN] = parse_duration("250ms")
+    connection_life: Annotated[int, _between("1s", "7d"), _WRITTEN] = parse_duration("23h")
     digest: bool = False
     max_buffered_trades: Annotated[int, Field(ge=1000, le=10_000_000)] = 200_000
     max_held_trades: Annotated[int, Field(ge=1000, le=10_000_000)] = 200_000

@@ -91,7 +91,7 @@ def server(tmp_path: Path) -> Iterator[TlsServer]:
 
 def test_dial_refuses_a_certificate_nobody_vouches_for(server: TlsServer) -> None:
     with pytest.raises(ssl.SSLCertVerificationError):
-        StreamSocket().dial(server.url, timeout_s=DEADLINE_S)
+        StreamSocket(5).dial(server.url, timeout_s=DEADLINE_S)
 
     assert not server.asked.is_set()
 
@@ -103,7 +103,7 @@ def test_dial_trusts_the_authority_of_the_environment(
     server.may_answer.set()
 
     with pytest.raises(websocket.WebSocketBadStatusException, match="403"):
-        StreamSocket().dial(server.url, timeout_s=DEADLINE_S)
+        StreamSocket(5).dial(server.url, timeout_s=DEADLINE_S)
 
 
 def test_dial_elsewhere_goes_through_the_proxy_of_the_environment(
@@ -123,11 +123,11 @@ def test_dial_elsewhere_goes_through_the_proxy_of_the_environment(
 
 def dial_into_the_void(url: str) -> None:
     with suppress(OSError, websocket.WebSocketException):
-        StreamSocket().dial(url, timeout_s=DEADLINE_S)
+        StreamSocket(5).dial(url, timeout_s=DEADLINE_S)
 
 
 def test_end_of_a_connection_that_is_gone_does_nothing() -> None:
-    stream_socket = StreamSocket()
+    stream_socket = StreamSocket(5)
     stream_socket.end("before it was dialed")
     with socket.socket() as sock:
         stream_socket.sock = sock
@@ -140,7 +140,7 @@ def test_end_over_tls_wakes_the_thread_that_reads(
     server: TlsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", os.fspath(server.certificate))
-    stream_socket = StreamSocket()
+    stream_socket = StreamSocket(5)
     failures: list[Exception] = []
 
     def dial() -> None:

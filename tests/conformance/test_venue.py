@@ -78,6 +78,24 @@ def test_requests_go_to_the_given_address_and_have_a_weight(venue: Venue) -> Non
     assert len({request.url for request in requests}) == len(requests)
 
 
+def test_control_messages_name_what_they_are_about_and_their_request(venue: Venue) -> None:
+    for message in (
+        venue.subscribe_message(["BTCUSDT", "ETHUSDT"], 1234),
+        venue.unsubscribe_message(["BTCUSDT", "ETHUSDT"], 1234),
+    ):
+        assert [message.upper().count(text) for text in ("BTC", "ETH", "1234")] == [1, 1, 1]
+    assert venue.subscribe_message(["BTCUSDT"], 1) != venue.unsubscribe_message(["BTCUSDT"], 1)
+    audit = venue.audit_message(1234)
+    assert audit is None or "1234" in audit
+
+
+def test_limits_allow_something_and_an_answer_without_headers_says_no_weight(venue: Venue) -> None:
+    limits = venue.limits
+    assert min(limits.weight, limits.connections) > 0
+    assert limits.messages > 1
+    assert venue.used_weight({}) is None
+
+
 def test_pages_hold_more_than_one_row(venue: Venue) -> None:
     assert venue.trades_page > 1
     assert venue.bars_page > 1
