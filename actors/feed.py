@@ -220,17 +220,16 @@ class Feed:
             self._due_s = time.monotonic() + wait_s
             logger.warning("feed waits name=%s wait_s=%.1f: too many attempts", self._name, wait_s)
             return
-        self._dialed += 1
-        line = Line(
-            self._dialed,
-            self._connection,
-            self._buffer,
-            f"feed-{self._name}",
-            self._options,
-            self._changed,
-        )
         with self._lock:
-            self._next = line
+            self._dialed += 1
+            self._next = Line(
+                self._dialed,
+                self._connection,
+                self._buffer,
+                f"feed-{self._name}",
+                self._options,
+                self._changed,
+            )
 
     def _settle(self) -> None:
         """Take note of connections that have opened or ended."""

@@ -83,7 +83,7 @@ def test_control_messages_name_what_they_are_about_and_their_request(venue: Venu
         venue.subscribe_message(["BTCUSDT", "ETHUSDT"], 1234),
         venue.unsubscribe_message(["BTCUSDT", "ETHUSDT"], 1234),
     ):
-        assert [message.upper().count(text) for text in ("BTC", "ETH", "1234")] == [1, 1, 1]
+        assert [message.upper().count(text) for text in ("BTCUSDT", "ETHUSDT", "1234")] == [1, 1, 1]
     assert venue.subscribe_message(["BTCUSDT"], 1) != venue.unsubscribe_message(["BTCUSDT"], 1)
     audit = venue.audit_message(1234)
     assert audit is None or "1234" in audit

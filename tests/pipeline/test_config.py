@@ -51,6 +51,7 @@ def test_config_with_symbols_only_has_the_documented_defaults(tmp_path: Path) ->
         "actors": {
             "symbols_per_actor": "auto",
             "flush": "250ms",
+            "connection_life": "23h",
             "digest": False,
             "max_buffered_trades": 200_000,
             "max_held_trades": 200_000,
