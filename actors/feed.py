@@ -252,7 +252,7 @@ class Feed:
         self._last_frame_s = line.last_frame_s
         self._last_error = line.ended
         lived_s = line.lived_s
-        wait_s = self._backoff.next_wait_s(lived_s=lived_s)
+        wait_s = max(self._backoff.next_wait_s(lived_s=lived_s), line.retry_after_s)
         self._due_s = time.monotonic() + wait_s
         self._changed.set()
         if not self._stopping.is_set():

@@ -79,6 +79,7 @@ class Line:
         self._lived_s = 0.0
         self._last_frame_s = time.monotonic()
         self._error: str | None = None
+        self._retry_after_s = 0.0
         self._thread = threading.Thread(target=self._run, name=f"{name}-{number}", daemon=True)
         self._thread.start()
 
@@ -101,6 +102,11 @@ class Line:
     def ended(self) -> str | None:
         """Why it ended or could not be opened; null while it did not."""
         return self._error
+
+    @property
+    def retry_after_s(self) -> float:
+        """How long the venue wants no attempt, as it said when it refused this one."""
+        return self._retry_after_s
 
     @property
     def lived_s(self) -> float:
@@ -137,7 +143,8 @@ class Line:
             silence_s = options.connect_timeout_s if self._opened_s is None else options.silence_s
             error = f"silent for {silence_s:g} s"
         except (OSError, websocket.WebSocketException) as failure:
-            error = describe(failure)
+            error = _describe(failure)
+            self._retry_after_s = _retry_after_s(failure)
         except Exception as failure:  # the feed outlives whatever one connection does
             logger.exception("feed failed name=%s", self._thread.name)
             error = repr(failure)
@@ -176,11 +183,19 @@ class Line:
                 raise websocket.WebSocketConnectionClosedException(_close_text(payload))
 
 
-def describe(error: Exception) -> str:
+def _describe(error: Exception) -> str:
     """Return what went wrong with a connection, in one line."""
     if isinstance(error, websocket.WebSocketBadStatusException):
         return f"handshake refused: HTTP {error.status_code} {error.status_message}"
     return str(error) or type(error).__name__
+
+
+def _retry_after_s(error: Exception) -> float:
+    """Return what a refused handshake says about when to come again; 0 when it does not."""
+    if not isinstance(error, websocket.WebSocketBadStatusException):
+        return 0.0
+    said = (error.resp_headers or {}).get("retry-after", "")
+    return float(said) if said.isdecimal() else 0.0
 
 
 def _close_text(payload: bytes) -> str:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import ray
 from ray.exceptions import ActorDiedError, GetTimeoutError, RayActorError, RayError, RayTaskError
 
 from actors import deployment
+from actors.allowance import Allowance
 from actors.rest import RestClient
 from actors.session import COORDINATOR
 from pipeline.board import BoardPlan
@@ -30,6 +33,9 @@ _START_TIMEOUT_S = 120.0
 _WATCH_TIMEOUT_S = 2.0
 _DRAIN_TIMEOUT_S = 40.0
 
+#: In storage.directory: until when which venue wants no requests.
+_BANS = "bans.json"
+
 #: All symbol actors together ask for at most this share of the cluster's CPUs.
 _CPU_SHARE = 0.5
 
@@ -50,6 +56,7 @@ class Pipeline:
         self._config_path = config_path
         self._exchange: ActorHandle[Any] | None = None
         self._coordinator: ActorHandle[Any] | None = None
+        self._budget: ActorHandle[Any] | None = None
         self._incarnation: str | None = None
         self._symbol_actors: dict[str, ActorHandle[Any]] = {}
         self._starts: dict[ObjectRef[Any], str] = {}
@@ -83,6 +90,7 @@ class Pipeline:
             websocket_url=config.venue.websocket_url,
             rest_url=config.venue.rest_url,
         )
+        self._start_budget(venue, config)
         instruments = self._check_symbols(venue)
         self._coordinator = deployment.start_coordinator(_board_plan(config, instruments))
         url = self._serve_board()
@@ -143,9 +151,11 @@ class Pipeline:
                 ray.get(self._coordinator.close.remote(), timeout=_DRAIN_TIMEOUT_S)
             except RayError as error:
                 logger.error("no report: %s", error)  # noqa: TRY400 - the line says it all
-        everything = [*self._symbol_actors.values(), self._coordinator, self._exchange]
+        others = [self._coordinator, self._budget, self._exchange]
+        everything = [*self._symbol_actors.values(), *others]
         deployment.end([actor for actor in everything if actor is not None])
-        self._symbol_actors, self._coordinator, self._exchange = {}, None, None
+        self._symbol_actors, self._coordinator = {}, None
+        self._budget = self._exchange = None
         self._planned, self._starts = [], {}
         return report
 
@@ -160,6 +170,15 @@ class Pipeline:
         urls = {"websocket_url": websocket_url, "rest_url": rest_url}
         return config.model_copy(update={"venue": config.venue.model_copy(update=urls)})
 
+    def _start_budget(self, venue: Venue, config: Config) -> None:
+        """Start the request budget of all processes, this one among them."""
+        host = urlsplit(venue.time_request().url).netloc
+        path = Path(config.storage.directory).absolute() / _BANS
+        self._budget = deployment.start_budget(venue.limits, host, path)
+        deployment.answer_of(
+            self._budget.spending.remote(), timeout_s=_START_TIMEOUT_S, what="the budget"
+        )
+
     def _check_symbols(self, venue: Venue) -> list[Instrument]:
         """Return the listing of the symbols.
 
@@ -167,7 +186,7 @@ class Pipeline:
             ConfigError: The venue does not list all of them.
             VenueError: It cannot be asked.
         """
-        rest = RestClient()
+        rest = RestClient(Allowance(deployment.BudgetCall(), venue.limits, venue.used_weight))
         try:
             body = rest.get(venue.instruments_request(self._config.symbols))
         except VenueRefused:

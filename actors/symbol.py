@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from actors.allowance import Allowance
 from actors.catch_up import NO_TRADES, CatchUp
 from actors.delivery import Delivery
 from actors.feed import Feed
@@ -28,6 +29,7 @@ from pipeline.venues.registry import venue_for
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from actors.budget import BudgetPort
     from pipeline.analysis import StepResult
     from pipeline.config import Config
     from pipeline.delivery import Envelope
@@ -70,9 +72,16 @@ class SymbolWorker:
         shard: Its name and symbols.
         config: The whole configuration, with the venue's urls.
         push: Delivers an envelope, returns the coordinator's watermark; see Delivery.
+        budget: Where to ask for leave to send requests and to connect; null: a budget of its own.
     """
 
-    def __init__(self, shard: Shard, config: Config, push: Callable[[Envelope], int]) -> None:
+    def __init__(
+        self,
+        shard: Shard,
+        config: Config,
+        push: Callable[[Envelope], int],
+        budget: BudgetPort | None = None,
+    ) -> None:
         self._shard = shard
         self._config = config
         self._venue = venue_for(
@@ -81,6 +90,7 @@ class SymbolWorker:
             rest_url=config.venue.rest_url,
         )
         self._push = push
+        self._allowance = Allowance(budget, self._venue.limits, self._venue.used_weight)
         self._stopping = threading.Event()
         self._starting = threading.Lock()
         self._started = False
@@ -107,11 +117,11 @@ class SymbolWorker:
             self._buffer,
             name=self._shard.name,
             backoff=Backoff(jitter),
-            may_dial=lambda: 0.0,
+            may_dial=self._allowance.dial_wait_s,
             # Not all shards at once.
             life_s=jitter.uniform(0.8, 1.0) * self._config.actors.connection_life / SECOND,
         )
-        rest = RestClient()
+        rest = RestClient(self._allowance)
         self._catch_up = CatchUp(symbols, self._config, self._venue, rest, self._feed)
         self._care = StreamCare(self._venue, symbols, self._feed, self._catch_up)
         outbox = Outbox(self._shard.name, time.time_ns(), _OUTBOX_FRAMES)

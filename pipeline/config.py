@@ -231,6 +231,16 @@ class BoardConfig(_Section):
     history: Annotated[int, _between("1m", "7d"), _WRITTEN] = parse_duration("1h")
 
 
+class StorageConfig(_Section):
+    """What is kept from one run to the next.
+
+    Attributes:
+        directory: Where; made when it is needed. A ban by the venue is written there.
+    """
+
+    directory: str = "data"
+
+
 class OverrideConfig(_Section):
     """What differs for one symbol; what is not given is as in the main sections."""
 
@@ -257,6 +267,7 @@ class Config(_Section):
     overrides: dict[str, OverrideConfig] = {}
     actors: ActorsConfig = ActorsConfig()
     board: BoardConfig = BoardConfig()
+    storage: StorageConfig = StorageConfig()
 
     @field_validator("symbols", "features", "plugins")
     @classmethod

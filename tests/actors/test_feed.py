@@ -602,3 +602,18 @@ def test_feed_that_is_sent_to_under_load_keeps_to_what_the_venue_takes(
     assert pongs in ([b"1000", b"2000"], [b"2000"])
     times = [at for at, _ in received]
     assert min(last - first for first, last in zip(times, times[5:], strict=False)) > 1.0
+
+
+def test_feed_refused_for_a_time_comes_again_after_it(server: Server, make_feed: MakeFeed) -> None:
+    feed = make_feed(server.url)
+    feed.start()
+    refused = Peer(server.accept_tcp())
+    refused.sock.sendall(
+        b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
+    )
+    refused_s = time.monotonic()
+
+    server.accept()
+
+    assert time.monotonic() - refused_s > 0.9
+    assert feed.status().last_error == "handshake refused: HTTP 429 Too Many Requests"

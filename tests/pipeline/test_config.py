@@ -63,6 +63,7 @@ def test_config_with_symbols_only_has_the_documented_defaults(tmp_path: Path) ->
             "origins": [],
             "history": "1h",
         },
+        "storage": {"directory": "data"},
     }
 
 
