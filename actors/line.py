@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 import websocket
 
 from actors.stream_socket import StreamSocket
+from actors.trust import distrust
 
 if TYPE_CHECKING:
     import ssl
@@ -71,7 +72,7 @@ class Line:
         self._buffer = buffer
         self._options = options
         self._changed = changed
-        self._socket = StreamSocket(options.messages_per_s)
+        self._socket = StreamSocket(options.messages_per_s, options.trust)
         self._ending = threading.Event()
         # Written by its own thread only; others read them one at a time.
         self._opened_s: float | None = None
@@ -158,9 +159,7 @@ class Line:
     def _dial(self) -> None:
         """Open the connection and send what it has to send on open."""
         options = self._options
-        self._socket.dial(
-            self._connection.url, timeout_s=options.connect_timeout_s, trust=options.trust
-        )
+        self._socket.dial(self._connection.url, timeout_s=options.connect_timeout_s)
         for message in self._connection.on_open:
             self._socket.send_soon(message)
         while not self._socket.send_due() and not self._ending.wait(_PACE_S):
@@ -187,7 +186,7 @@ def _describe(error: Exception) -> str:
     """Return what went wrong with a connection, in one line."""
     if isinstance(error, websocket.WebSocketBadStatusException):
         return f"handshake refused: HTTP {error.status_code} {error.status_message}"
-    return str(error) or type(error).__name__
+    return distrust(error) or str(error) or type(error).__name__
 
 
 def _retry_after_s(error: Exception) -> float:

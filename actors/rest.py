@@ -12,10 +12,12 @@ import polars as pl
 
 from actors.allowance import Allowance
 from actors.loopback import is_loopback_url
+from actors.trust import distrust
 from pipeline.errors import VenueDisconnected, VenueError, VenueRefused
 from pipeline.schema import BARS, TRADES
 
 if TYPE_CHECKING:
+    import ssl
     from email.message import Message
 
     from pipeline.venues.protocol import Request, Venue
@@ -39,6 +41,7 @@ class RestClient:
         allowance: Gives leave for each request; null: one without a limit of its own.
         user_agent: How requests introduce themselves.
         timeout_s: The longest silence of a connection.
+        trust: Whose certificates to believe; null: whom this machine believes.
     """
 
     def __init__(
@@ -47,12 +50,14 @@ class RestClient:
         *,
         user_agent: str = "cryptoctopus",
         timeout_s: float = 10.0,
+        trust: ssl.SSLContext | None = None,
     ) -> None:
         self._allowance = Allowance() if allowance is None else allowance
         self._user_agent = user_agent
         self._timeout_s = timeout_s
-        self._direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        self._proxied = urllib.request.build_opener()
+        secure = urllib.request.HTTPSHandler(context=trust)
+        self._direct = urllib.request.build_opener(urllib.request.ProxyHandler({}), secure)
+        self._proxied = urllib.request.build_opener(secure)
 
     def get(self, request: Request) -> bytes:
         """Return the body of the answer.
@@ -70,7 +75,7 @@ class RestClient:
         try:
             return self._fetch(url)
         except (OSError, HTTPException) as error:
-            raise VenueDisconnected(f"GET {url}: {error}") from error
+            raise VenueDisconnected(f"GET {url}: {distrust(error) or error}") from error
 
     def _fetch(self, url: str) -> bytes:
         opener = self._direct if is_loopback_url(url) else self._proxied

@@ -37,11 +37,14 @@ class StreamSocket(websocket.WebSocket):
 
     Args:
         messages_per_s: What the venue allows to send, pongs included.
+        trust: Whose certificates to believe; null: whom this machine believes.
     """
 
-    def __init__(self, messages_per_s: int) -> None:
+    def __init__(self, messages_per_s: int, trust: ssl.SSLContext | None = None) -> None:
         # Messages stay bytes: the parser checks the encoding.
-        super().__init__(skip_utf8_validation=True)
+        super().__init__(
+            skip_utf8_validation=True, sslopt=None if trust is None else {"context": trust}
+        )
         self.end_reason: str | None = None
         self._deadline_s = 0.0
         self._ahead = b""
@@ -50,22 +53,14 @@ class StreamSocket(websocket.WebSocket):
         self._waiting: deque[str] = deque()
         self._owed_pong: bytes | None = None
 
-    def dial(self, url: str, *, timeout_s: float, trust: ssl.SSLContext | None = None) -> None:
+    def dial(self, url: str, *, timeout_s: float) -> None:
         """Connect and shake hands.
-
-        Args:
-            url: Where to.
-            timeout_s: The longest silence of the peer.
-            trust: Whose certificates to believe; null: whom this machine believes.
 
         Raises:
             OSError: The address cannot be reached, or its certificate is not trusted.
             WebSocketException: The answer is not that of a WebSocket.
         """
-        options = _proxy_options(url)
-        if trust is not None:
-            options["sslopt"] = {"context": trust}
-        self.connect(url, timeout=timeout_s, **options)  # type: ignore[no-untyped-call]  # of websocket-client
+        self.connect(url, timeout=timeout_s, **_proxy_options(url))  # type: ignore[no-untyped-call]  # of websocket-client
 
     def send_soon(self, message: str) -> None:
         """Send a message as soon as the venue allows it; from any thread."""

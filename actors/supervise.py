@@ -14,6 +14,7 @@ from actors import deployment
 from actors.allowance import Allowance
 from actors.rest import RestClient
 from actors.session import COORDINATOR
+from actors.trust import trust_of
 from pipeline.board import BoardPlan
 from pipeline.errors import ClusterError, ConfigError, VenueDisconnected, VenueRefused
 from pipeline.sharding import plan_shards
@@ -84,14 +85,16 @@ class Pipeline:
             raise
 
     def _start(self) -> str | None:
-        config = self._with_exchange(self._config)
+        config = _here(self._with_exchange(self._config))
+        trust = trust_of(config.venue.ca_file)
         venue = venue_for(
             config.venue.name,
             websocket_url=config.venue.websocket_url,
             rest_url=config.venue.rest_url,
         )
         self._start_budget(venue, config)
-        instruments = self._check_symbols(venue)
+        allowance = Allowance(deployment.BudgetCall(), venue.limits, venue.used_weight)
+        instruments = self._check_symbols(venue, RestClient(allowance, trust=trust))
         self._coordinator = deployment.start_coordinator(_board_plan(config, instruments))
         url = self._serve_board()
         resources = ray.cluster_resources()
@@ -173,20 +176,19 @@ class Pipeline:
     def _start_budget(self, venue: Venue, config: Config) -> None:
         """Start the request budget of all processes, this one among them."""
         host = urlsplit(venue.time_request().url).netloc
-        path = Path(config.storage.directory).absolute() / _BANS
+        path = Path(config.storage.directory) / _BANS
         self._budget = deployment.start_budget(venue.limits, host, path)
         deployment.answer_of(
             self._budget.spending.remote(), timeout_s=_START_TIMEOUT_S, what="the budget"
         )
 
-    def _check_symbols(self, venue: Venue) -> list[Instrument]:
+    def _check_symbols(self, venue: Venue, rest: RestClient) -> list[Instrument]:
         """Return the listing of the symbols.
 
         Raises:
             ConfigError: The venue does not list all of them.
             VenueError: It cannot be asked.
         """
-        rest = RestClient(Allowance(deployment.BudgetCall(), venue.limits, venue.used_weight))
         try:
             body = rest.get(venue.instruments_request(self._config.symbols))
         except VenueRefused:
@@ -279,6 +281,19 @@ def _raise_if_dead(name: str, error: Exception) -> None:
     if isinstance(error, ActorDiedError):
         cause = str(error).partition("\n")[0]
         raise ClusterError(f"actor {name} is lost for good: {cause}") from error
+
+
+def _here(config: Config) -> Config:
+    """Return a configuration whose files are named so that every process finds them."""
+    venue, storage = config.venue, config.storage
+    ca_file = None if venue.ca_file is None else str(Path(venue.ca_file).absolute())
+    directory = str(Path(storage.directory).absolute())
+    return config.model_copy(
+        update={
+            "venue": venue.model_copy(update={"ca_file": ca_file}),
+            "storage": storage.model_copy(update={"directory": directory}),
+        }
+    )
 
 
 def _board_plan(config: Config, instruments: list[Instrument]) -> BoardPlan:

@@ -17,8 +17,10 @@ from actors.delivery import Delivery
 from actors.feed import Feed
 from actors.findings import Anchored, Checked, Expected, Fetched, Stray, Unserved, Verified
 from actors.frame_buffer import FrameBuffer
+from actors.line import LineOptions
 from actors.rest import RestClient
 from actors.stream_care import StreamCare
+from actors.trust import trust_of
 from pipeline.backoff import Backoff
 from pipeline.delivery import Outbox, Payload, to_ipc
 from pipeline.durations import SECOND
@@ -111,6 +113,7 @@ class SymbolWorker:
         symbols = self._shard.symbols
         self._engine = ShardEngine(symbols, self._config)
         self._buffer = FrameBuffer(self._config.actors.max_buffered_trades)
+        trust = trust_of(self._config.venue.ca_file)
         jitter = random.Random()  # noqa: S311 - must differ from process to process, no secret
         self._feed = Feed(
             self._venue.connection(symbols),
@@ -119,9 +122,10 @@ class SymbolWorker:
             backoff=Backoff(jitter),
             may_dial=self._allowance.dial_wait_s,
             # Not all shards at once.
+            options=LineOptions(messages_per_s=self._venue.limits.messages, trust=trust),
             life_s=jitter.uniform(0.8, 1.0) * self._config.actors.connection_life / SECOND,
         )
-        rest = RestClient(self._allowance)
+        rest = RestClient(self._allowance, trust=trust)
         self._catch_up = CatchUp(symbols, self._config, self._venue, rest, self._feed)
         self._care = StreamCare(self._venue, symbols, self._feed, self._catch_up)
         outbox = Outbox(self._shard.name, time.time_ns(), _OUTBOX_FRAMES)

@@ -82,11 +82,14 @@ class VenueConfig(_Section):
         name: `exchange` is the built-in one; `run` starts it unless both urls are given.
         websocket_url: Instead of the venue's public address, such as `ws://127.0.0.1:9001`.
         rest_url: Likewise, such as `http://127.0.0.1:9001`.
+        ca_file: PEM certificates of the only authorities to believe, on every node; null: those
+            the machine believes.
     """
 
     name: Literal["exchange", "binance", "binance-us"] = "exchange"
     websocket_url: Annotated[str, Field(pattern=r"^wss?://[^/]+$")] | None = None
     rest_url: Annotated[str, Field(pattern=r"^https?://[^/]+$")] | None = None
+    ca_file: str | None = None
 
     @model_validator(mode="after")
     def _urls_come_together(self) -> Self:

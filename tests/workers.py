@@ -18,6 +18,7 @@ from pipeline.delivery import Envelope
 from pipeline.exchange.trades import TradeSource
 from pipeline.market import SyntheticMarket
 from pipeline.sharding import Shard
+from tests.certificates import Authority
 
 
 class Coordination:
@@ -61,17 +62,27 @@ class Coordination:
 
 @contextmanager
 def running(
-    source: TradeSource, symbols: list[str], *, speed: float = 1.0, **sections: object
+    source: TradeSource,
+    symbols: list[str],
+    *,
+    speed: float = 1.0,
+    authority: Authority | None = None,
+    **sections: object,
 ) -> Iterator[tuple[SymbolWorker, Coordination, ExchangeServer]]:
-    server = ExchangeServer(source, host="127.0.0.1", port=0, speed=speed, admin=True)
+    cert, key = (None, None) if authority is None else authority.issue()
+    server = ExchangeServer(
+        source, host="127.0.0.1", port=0, speed=speed, admin=True, tls_cert=cert, tls_key=key
+    )
     port = server.start()
+    secure = "" if authority is None else "s"
     config = Config.model_validate(
         {
             "symbols": symbols,
             "venue": {
                 "name": "exchange",
-                "websocket_url": f"ws://127.0.0.1:{port}",
-                "rest_url": f"http://127.0.0.1:{port}",
+                "websocket_url": f"ws{secure}://127.0.0.1:{port}",
+                "ca_file": None if authority is None else str(authority.certificate),
+                "rest_url": f"http{secure}://127.0.0.1:{port}",
             },
             "board": {"history": "7d"},
             **sections,

@@ -31,7 +31,12 @@ def test_config_of_every_shipped_file_loads(path: Path) -> None:
 def test_config_with_symbols_only_has_the_documented_defaults(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, "symbols: [BTCUSDT]"))
     assert config.model_dump(mode="json") == {
-        "venue": {"name": "exchange", "websocket_url": None, "rest_url": None},
+        "venue": {
+            "name": "exchange",
+            "websocket_url": None,
+            "rest_url": None,
+            "ca_file": None,
+        },
         "exchange": {"seed": 7, "trades_per_s": None, "jumps_per_hour": 6.0, "history": "75m"},
         "symbols": ["BTCUSDT"],
         "sampling": {"every": "1s", "lateness": "250ms", "forward_fill": "10s"},
