@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from actors.feed import Feed
     from actors.findings import Finding
     from actors.rest import RestClient
+    from pipeline.clock import Skew
     from pipeline.config import Config
     from pipeline.healing import Missing
     from pipeline.venues.protocol import Venue
@@ -161,6 +162,12 @@ class CatchUp:
         if now_us is None or speed is None or not 0.5 < speed < 2.0:
             return None
         return now_us + _AHEAD_US
+
+    def skew(self) -> Skew | None:
+        """Return how far the venue's clock is ahead of this machine's; see VenueClock."""
+        local_us, wall_us = time.monotonic_ns() // 1000, time.time_ns() // 1000
+        with self._lock:
+            return self._venue_clock.skew(local_us, wall_us)
 
     def settled_us(self, local_us: int, allowance_us: int) -> int | None:
         """Return the venue time up to which everything sent has arrived; see VenueClock."""

@@ -42,6 +42,14 @@ def status_table(report: dict[str, Any], snapshot: BoardSnapshot, spending: Spen
         f"{report['reconnects']} reconnects, restarts: {restarts['symbol_actors']} symbol actors, "
         f"{restarts['coordinator']} coordinator"
     )
+    if report["latency_ms"]:
+        console.print(f"latency p50/p99 ms: {_latencies(report['latency_ms'])}")
+    clock = report["clock"]
+    if clock is not None:
+        console.print(
+            f"the venue's clock is {clock['venue_ahead_ms']:+.1f} ms from ours, "
+            f"give or take {clock['error_ms']:.1f} ms"
+        )
     console.print(
         f"requests: {spending.weight:,} of {spending.weight_limit:,} weight in a minute, "
         f"connections: {spending.connections} of {spending.connections_limit} in five minutes"
@@ -49,6 +57,12 @@ def status_table(report: dict[str, Any], snapshot: BoardSnapshot, spending: Spen
     ban = limits_report(spending)["ban"]
     if ban is not None:
         console.print(f"no requests until {ban['until']}: {ban['reason']}")
+
+
+def _latencies(latency_ms: dict[str, dict[str, float]]) -> str:
+    return ", ".join(
+        f"{leg} {found['p50']:.1f}/{found['p99']:.1f}" for leg, found in latency_ms.items()
+    )
 
 
 def limits_report(spending: Spending) -> dict[str, Any]:

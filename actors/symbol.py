@@ -17,15 +17,15 @@ from actors.delivery import Delivery
 from actors.feed import Feed
 from actors.findings import Anchored, Checked, Expected, Fetched, Stray, Unserved, Verified
 from actors.frame_buffer import FrameBuffer
+from actors.intake import Intake
 from actors.line import LineOptions
 from actors.rest import RestClient
-from actors.stream_care import StreamCare
 from actors.trust import trust_of
 from pipeline.backoff import Backoff
-from pipeline.delivery import Outbox, Payload, to_ipc
+from pipeline.delivery import Outbox, Payload, Timing, to_ipc
 from pipeline.durations import SECOND
 from pipeline.engine import ShardEngine
-from pipeline.schema import REJECTED
+from pipeline.latency import measured, no_counts
 from pipeline.venues.registry import venue_for
 
 if TYPE_CHECKING:
@@ -98,9 +98,8 @@ class SymbolWorker:
         self._started = False
         self._verified = 0
         self._begun = False
-        self._dropped = 0
-        self._newest_event_us: int | None = None
         self._reported_s = 0.0
+        self._latencies = no_counts()
 
     def start(self) -> None:
         """Open the feed and start to work; a second call changes nothing."""
@@ -127,7 +126,7 @@ class SymbolWorker:
         )
         rest = RestClient(self._allowance, trust=trust)
         self._catch_up = CatchUp(symbols, self._config, self._venue, rest, self._feed)
-        self._care = StreamCare(self._venue, symbols, self._feed, self._catch_up)
+        self._intake = Intake(self._shard, self._venue, self._buffer, self._feed, self._catch_up)
         outbox = Outbox(self._shard.name, time.time_ns(), _OUTBOX_FRAMES)
         self._delivery = Delivery(outbox, self._push)
         self._flushing = threading.Thread(target=self._run, name="flush", daemon=True)
@@ -176,9 +175,19 @@ class SymbolWorker:
             return
         backfilled = self._take_findings()
         trades = self._take_trades()
+        skew = self._catch_up.skew()
         result = self._engine.step(
             trades, backfilled=backfilled, clock_us=self._clock_us(), skew_us=self._skew_us()
         )
+        took = measured(
+            trades,
+            result.bars,
+            now_us=time.time_ns() // 1000,
+            skew_us=None if skew is None else skew.skew_us,
+            step_us=self._config.sampling.step_us,
+        )
+        for leg, counts in took.items():
+            self._latencies[leg] += counts
         if self._begun:
             self._catch_up.report(self._engine.holes(), self._engine.progress())
         news = trades.height or backfilled.height or result.bars.height or result.alerts.height
@@ -205,45 +214,23 @@ class SymbolWorker:
                 case Unserved(missing):
                     self._engine.give_up(missing.symbol, missing.last_id)
                 case Checked(symbol, behind):
-                    self._care.checked(symbol, behind=behind)
+                    self._intake.care.checked(symbol, behind=behind)
                 case Verified(generation, request):
                     self._verified = generation
                     self._begun = True
-                    self._care.verified(request)
+                    self._intake.care.verified(request)
         return pl.concat(fetched)
 
     def _take_trades(self) -> pl.DataFrame:
         """Return what the feed read, once it is known where every symbol's ids start."""
         if not self._may_read():
             return NO_TRADES
-        if self._buffer.dropped > self._dropped:
-            # What was dropped is missing without a sign until a later id shows it.
-            logger.warning(
-                "buffer full shard=%s dropped=%d", self._shard.name, self._buffer.dropped
-            )
-            self._dropped = self._buffer.dropped
+        if self._intake.overflowed():
             self._verified = 0
             self._catch_up.verify_again()
-            self._care.overheard()
-        self._care.begin()
-        taken, rejected = [NO_TRADES], [REJECTED.to_frame()]
-        for batch in self._buffer.drain():
-            parsed = self._venue.parse(batch.messages, batch.receive_us)
-            for refusal in parsed.refusals:
-                logger.error("venue refused shard=%s: %s", self._shard.name, refusal)
-            self._care.take(batch.line, parsed)
-            trades, strange = self._judge(parsed.trades)
-            taken.append(trades)
-            rejected += [parsed.rejected, strange]
-            if trades.height and self._care.counts(batch.line):
-                self._advance(int(trades["event_time"].to_physical().to_numpy().max()))
-        self._reject(pl.concat(rejected))
-        self._care.tend()
-        return pl.concat(taken)
-
-    def _advance(self, event_us: int) -> None:
-        known_us = self._newest_event_us
-        self._newest_event_us = event_us if known_us is None else max(event_us, known_us)
+        trades, rejected = self._intake.take()
+        self._reject(rejected)
+        return trades
 
     def _reject(self, rejected: pl.DataFrame) -> None:
         if rejected.height:
@@ -255,27 +242,6 @@ class SymbolWorker:
             )
             self._engine.reject(rejected)
 
-    def _judge(self, trades: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Return the trades that can be true, and the others as REJECTED."""
-        latest_us = self._catch_up.latest_us(time.monotonic_ns() // 1000)
-        asked = pl.col("symbol").is_in(self._shard.symbols)
-        in_time = (
-            pl.lit(value=True)
-            if latest_us is None
-            else pl.col("event_time").to_physical() <= latest_us
-        )
-        reason = (
-            pl.when(~asked)
-            .then(pl.lit("symbol: not asked for"))
-            .when(~in_time)
-            .then(pl.lit("event_time: ahead of the venue's clock"))
-        )
-        judged = trades.with_columns(reason.alias("reason"))
-        strange = judged.filter(pl.col("reason").is_not_null()).select(
-            "symbol", "reason", pl.col("trade_id").cast(pl.String).alias("payload"), "receive_time"
-        )
-        return judged.filter(pl.col("reason").is_null()).drop("reason"), strange
-
     def _clock_us(self) -> int | None:
         """Return the venue time up to which this connection has told everything; null if unknown.
 
@@ -284,7 +250,7 @@ class SymbolWorker:
         not usual, leaves it open.
         """
         feed = self._feed.status()
-        if not feed.connected or feed.generation != self._verified or self._care.suspect:
+        if not feed.connected or feed.generation != self._verified or self._intake.care.suspect:
             return None
         if feed.silent_s * SECOND < _QUIET_US:
             return self._event_clock_us()
@@ -301,7 +267,7 @@ class SymbolWorker:
         One symbol's broken time must not close the bars of the others.
         """
         venue_us = self._catch_up.venue_us(time.monotonic_ns() // 1000)
-        newest_us = self._newest_event_us
+        newest_us = self._intake.newest_event_us
         if newest_us is None or venue_us is None:
             return None
         return min(newest_us, venue_us + _QUIET_US)
@@ -314,6 +280,7 @@ class SymbolWorker:
     def _report(self, result: StepResult) -> None:
         self._reported_s = time.monotonic()
         venue_us = self._catch_up.venue_us(time.monotonic_ns() // 1000)
+        latencies, self._latencies = self._latencies, no_counts()
         feed = self._feed.status()
         health = self._engine.health(venue_us=venue_us, reconnects=feed.reconnects)
         self._delivery.put(
@@ -326,5 +293,6 @@ class SymbolWorker:
                 connected=feed.connected,
                 reconnects=feed.reconnects,
                 rejected_unnamed=self._engine.rejected_unnamed,
+                timing=Timing(time.time_ns() // 1000, latencies, self._catch_up.skew()),
             )
         )
