@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.durations import HOUR, MINUTE, SECOND
+from pipeline.staleness import SLOT_US
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -106,6 +107,8 @@ class ConnectionWatch:
         self._asked_us: int | None = None
         self._audit_due_us = opened_us
         self._answered_us: int | None = None
+        self._alive_us = opened_us
+        self._deaf = False  # it delivers, and does not answer
         self._missing: list[str] = []
         self._audits_short = 0
         self._excused_until_us = opened_us
@@ -126,14 +129,17 @@ class ConnectionWatch:
         if not len(streams):
             return
         if learn:
-            everything = np.full_like(streams, len(self._symbols))
+            # For all together a few of the times say as much.
+            some_us = times_us[np.flatnonzero(np.diff(times_us // SLOT_US, prepend=0))]
+            everything = np.full(len(some_us), len(self._symbols))
             self._gaps.learn(
                 np.concatenate([streams, everything]),
-                np.concatenate([times_us, times_us]),
+                np.concatenate([times_us, some_us]),
                 self._last_us,
             )
         np.maximum.at(self._last_us, streams, times_us)
         self._last_us[-1] = max(self._last_us[-1], int(times_us.max()))
+        self._alive_us = max(self._alive_us, int(self._last_us[-1]))
         heard = np.append(np.unique(streams), len(self._symbols))
         self._heard[heard] = True
         self._behind_us[heard] = _NOT
@@ -146,6 +152,7 @@ class ConnectionWatch:
         if self._asked_us is None or audit.request_id != self._audit_id:
             return
         self._asked_us = None
+        self._deaf = False
         self._answered_us = now_us
         self._missing = [symbol for symbol in self._symbols if symbol not in audit.symbols]
         self._audits_short = self._audits_short + 1 if self._missing else 0
@@ -154,6 +161,7 @@ class ConnectionWatch:
 
     def lives(self, now_us: int) -> None:
         """Take it that somebody is there: a silence may go on for as long again."""
+        self._alive_us = now_us
         self._excused_until_us = now_us + max(0, now_us - int(self._last_us[-1]))
 
     def overheard(self) -> None:
@@ -206,13 +214,16 @@ class ConnectionWatch:
         return Orders(tuple(cures + self._audit(now_us)), checks, unfit=unfit)
 
     def _dead(self, now_us: int) -> str | None:
-        waited_us = None if self._asked_us is None else now_us - self._asked_us
-        if waited_us is not None and waited_us >= ANSWER_US:
-            return f"no answer to an audit for {waited_us / SECOND:.0f} s"
+        if self._asked_us is not None and now_us - self._asked_us >= ANSWER_US:
+            if self._alive_us <= self._asked_us:
+                return f"no answer to an audit for {ANSWER_US // SECOND} s"
+            self._deaf, self._asked_us = True, None
+            self._audit_due_us = now_us + AUDIT_EVERY_US
         silent_us = now_us - self._last_us
         if now_us < self._excused_until_us or not self._gaps.implausible(silent_us)[-1]:
             return None
-        if self._can_ask and (waited_us is None or waited_us < _ANSWER_AT_LEAST_US):
+        waited_us = 0 if self._asked_us is None else now_us - self._asked_us
+        if self._can_ask and waited_us < _ANSWER_AT_LEAST_US:
             return None
         return f"silent for {silent_us[-1] / SECOND:.1f} s, which is not usual"
 
@@ -232,7 +243,7 @@ class ConnectionWatch:
 
     @property
     def _can_ask(self) -> bool:
-        return self._venue.audit_message(self._request_id) is not None
+        return not self._deaf and self._venue.audit_message(self._request_id) is not None
 
     def _checks(self, now_us: int) -> tuple[str, ...]:
         """Return the streams whose silence is to be explained, and take it that they are asked."""

@@ -250,6 +250,19 @@ def test_audit_whose_answer_may_have_been_dropped_is_asked_again() -> None:
     assert methods(orders) == [("LIST_SUBSCRIPTIONS", None)]
 
 
+def test_connection_that_delivers_and_does_not_answer_is_alive_and_judged_without_audits() -> None:
+    at = Setup()
+    for _ in range(1200):
+        assert at.wait(0.25).dead is None
+        at.trade(0, 1, 2)
+    # At the start, and again after the usual time.
+    assert len(at.asked) == 2
+    assert at.watch.proven(at.now_us, Setup().watch)
+    found_s = at.until_dead(10.0)
+    assert found_s is not None
+    assert found_s <= 3.0
+
+
 def test_successor_is_proven_by_its_audit() -> None:
     old = Setup()
     new = Setup(gaps=old.gaps)
