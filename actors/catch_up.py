@@ -9,11 +9,12 @@ from __future__ import annotations
 import logging
 import threading
 import time
+from collections import deque
 from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
 from actors.anchoring import Anchoring
-from actors.findings import Expected, Fetched, Stray, Unserved, Verified
+from actors.findings import Checked, Expected, Fetched, Stray, Unserved, Verified
 from actors.rest import fetch_trades, newest_trade
 from pipeline.clock import VenueClock
 from pipeline.durations import SECOND
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from actors.feed import Feed
     from actors.findings import Finding
     from actors.rest import RestClient
+    from pipeline.clock import Skew
     from pipeline.config import Config
     from pipeline.healing import Missing
     from pipeline.venues.protocol import Venue
@@ -89,8 +91,9 @@ class CatchUp:
         self._progress: Mapping[str, Progress] = {}
         #: Null: the venue refused, and the symbol starts with whatever comes first.
         self._anchored: dict[str, Progress | None] = {}
-        self._verified = 0
-        self._recheck = threading.Event()
+        self._request = 0
+        self._verified = (0, 0)
+        self._to_check: deque[str] = deque()
         self._clock_due_s = clock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="catch-up", daemon=True)
@@ -142,9 +145,20 @@ class CatchUp:
             self._progress = progress
         self._applied = set()
 
-    def verify_again(self) -> None:
-        """Look once more for what this connection has not told."""
-        self._recheck.set()
+    def verify_again(self) -> int:
+        """Look once more for what this connection has not told.
+
+        Returns:
+            The number of this request, which Verified has or exceeds once it was carried out.
+        """
+        with self._lock:
+            self._request += 1
+            return self._request
+
+    def check(self, symbols: Sequence[str]) -> None:
+        """Look for trades of a few symbols that the stream has not told; see Checked."""
+        with self._lock:
+            self._to_check.extend(symbol for symbol in symbols if symbol not in self._to_check)
 
     def venue_us(self, local_us: int) -> int | None:
         """Return the venue's clock at a local monotonic time; null while unknown."""
@@ -161,6 +175,12 @@ class CatchUp:
         if now_us is None or speed is None or not 0.5 < speed < 2.0:
             return None
         return now_us + _AHEAD_US
+
+    def skew(self) -> Skew | None:
+        """Return how far the venue's clock is ahead of this machine's; see VenueClock."""
+        local_us, wall_us = time.monotonic_ns() // 1000, time.time_ns() // 1000
+        with self._lock:
+            return self._venue_clock.skew(local_us, wall_us)
 
     def settled_us(self, local_us: int, allowance_us: int) -> int | None:
         """Return the venue time up to which everything sent has arrived; see VenueClock."""
@@ -187,10 +207,11 @@ class CatchUp:
         if not self._feed.started:
             self._anchor_all()
         status = self._feed.status()
-        if status.connected and (status.generation != self._verified or self._recheck.is_set()):
-            # Cleared first: what is asked for from now on is a check of its own.
-            self._recheck.clear()
-            self._verify(status.generation)
+        with self._lock:
+            request = self._request
+        if status.connected and (status.generation, request) != self._verified:
+            self._verify(status.generation, request)
+        self._check_streams()
         self._heal()
 
     def _accepted(self, subject: str, ask: Callable[[], Answer], otherwise: Answer) -> Answer:
@@ -236,7 +257,7 @@ class CatchUp:
                     self._anchored[symbol] = Progress(ids[-1] if len(ids) else None, None)
         self._feed.start()
 
-    def _verify(self, generation: int) -> None:
+    def _verify(self, generation: int, request: int) -> None:
         """Make what each symbol missed before this connection a hole, to be healed like any."""
         for symbol in self._symbols:
             if self._stopping.is_set():
@@ -244,8 +265,18 @@ class CatchUp:
             expected = self._accepted(symbol, lambda: self._tail(symbol), None)  # noqa: B023 - called at once
             if expected is not None:
                 self._found.put(expected)
-        self._verified = generation
-        self._found.put(Verified(generation))
+        self._verified = (generation, request)
+        self._found.put(Verified(generation, request))
+
+    def _check_streams(self) -> None:
+        """Say which of the silent streams should not be silent."""
+        while self._to_check and not self._stopping.is_set():
+            symbol = self._to_check[0]
+            expected = self._accepted(symbol, lambda: self._tail(symbol), None)  # noqa: B023 - called at once
+            if expected is not None:
+                self._found.put(expected)
+            self._found.put(Checked(symbol, behind=expected is not None))
+            self._to_check.popleft()
 
     def _tail(self, symbol: str) -> Expected | None:
         """Return the ids of a symbol that are not known here; null when there are none.

@@ -249,14 +249,15 @@ def status(
 ) -> None:
     """Show the health of the running pipeline."""
     from actors.runner import running_pipeline  # noqa: PLC0415 - as above
-    from actors.status import status_table  # noqa: PLC0415 - as above
+    from actors.status import limits_report, status_table  # noqa: PLC0415 - as above
 
     with running_pipeline(address) as pipeline:
         report, snapshot = pipeline.report(), pipeline.snapshot(sys.maxsize)
+        spending = pipeline.spending()
     if as_json:
-        typer.echo(json.dumps(report))
+        typer.echo(json.dumps(report | {"limits": limits_report(spending)}))
     else:
-        status_table(report, snapshot)
+        status_table(report, snapshot, spending)
 
 
 @app.command()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import ray
 from ray.exceptions import RayError
 
-from actors.session import find_coordinator
+from actors.session import find_budget, find_coordinator
 from pipeline.errors import ClusterError
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from actors.coordinator import CoordinatorStatus
     from pipeline.board import BoardSnapshot
+    from pipeline.budget import Spending
 
 _TIMEOUT_S = 10.0
 
@@ -48,6 +49,21 @@ class PipelineClient:
         """Return the run report so far."""
         report: dict[str, Any] = self._call("report")
         return report
+
+    def spending(self) -> Spending:
+        """Return how much of the venue's limits is used.
+
+        Raises:
+            ClusterError: The budget's actor does not answer.
+        """
+        budget = find_budget()
+        if budget is None:
+            raise ClusterError("the pipeline has no budget: it is being stopped")
+        try:
+            spending: Spending = ray.get(budget.spending.remote(), timeout=_TIMEOUT_S)
+        except RayError as error:
+            raise ClusterError(f"the budget does not answer: {error}") from error
+        return spending
 
     def status(self) -> CoordinatorStatus:
         """Return where the coordinator stands."""

@@ -9,29 +9,35 @@ from typing import TYPE_CHECKING, Any
 import ray
 from ray.exceptions import GetTimeoutError, RayActorError, RayError, RayTaskError
 from ray.util import list_named_actors
+from ray.util.scheduling_strategies import NodeAffinitySchedulingStrategy
 
+from actors.budget import BudgetKeeper
 from actors.coordinator import Coordinator
 from actors.exchange_host import ExchangeHost
-from actors.session import COORDINATOR, NAMESPACE
+from actors.session import BUDGET, COORDINATOR, NAMESPACE
 from actors.symbol import SymbolWorker
 from pipeline.errors import ClusterError, CryptoctopusError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
     from ray import ObjectRef
     from ray.actor import ActorHandle
 
     from pipeline.board import BoardPlan
+    from pipeline.budget import Lease
     from pipeline.config import Config
     from pipeline.delivery import Envelope
     from pipeline.sharding import Shard
+    from pipeline.venues.protocol import Limits
 
 logger = logging.getLogger(__name__)
 
 ALREADY_RUNS = "a pipeline runs on this cluster already: `cryptoctopus stop` ends it"
 
 _PUSH_TIMEOUT_S = 5.0
+_BUDGET_TIMEOUT_S = 2.0
 
 #: Detached actors outlive the driver that made them, on a cluster that does; `stop` ends them.
 _COMMON: dict[str, Any] = {
@@ -66,6 +72,59 @@ class CoordinatorPush:
         return watermark
 
 
+class BudgetCall:
+    """Asks the budget's actor by its name; made in one process, used in another."""
+
+    def __init__(self) -> None:
+        self._budget: ActorHandle[Any] | None = None
+
+    def lease(self, asked: int, least: int, *, unspent: int, used: int | None) -> Lease:
+        """See BudgetKeeper.
+
+        Raises:
+            ConnectionError: The actor does not answer; so do the others.
+        """
+        lease: Lease = self._call("lease", asked, least, unspent=unspent, used=used)
+        return lease
+
+    def close(self, seconds: float, reason: str) -> None:
+        """See BudgetKeeper."""
+        self._call("close", seconds, reason)
+
+    def dial_wait_s(self) -> float:
+        """See BudgetKeeper."""
+        wait_s: float = self._call("dial_wait_s")
+        return wait_s
+
+    def _call(self, method: str, *arguments: object, **named: object) -> Any:  # noqa: ANN401 - typed by each caller
+        try:
+            if self._budget is None:
+                self._budget = ray.get_actor(BUDGET, namespace=NAMESPACE)
+            reference = getattr(self._budget, method).remote(*arguments, **named)
+            return ray.get(reference, timeout=_BUDGET_TIMEOUT_S)
+        except (RayError, ValueError) as error:
+            raise ConnectionError(str(error).partition("\n")[0]) from error
+
+
+def start_budget(limits: Limits, venue: str, path: Path) -> ActorHandle[Any]:
+    """Create the actor of the one request budget, on this node, whose file it keeps.
+
+    Raises:
+        ClusterError: The cluster has one already.
+    """
+    here = NodeAffinitySchedulingStrategy(ray.get_runtime_context().get_node_id(), soft=True)
+    options = _COMMON | {
+        "name": BUDGET,
+        "max_restarts": -1,
+        "num_cpus": 0,
+        "scheduling_strategy": here,
+    }
+    try:
+        return ray.remote(BudgetKeeper).options(**options).remote(limits, venue, path)
+    except ValueError as error:
+        raise ClusterError(ALREADY_RUNS) from error
+
+
 def start_coordinator(plan: BoardPlan) -> ActorHandle[Any]:
     """Create the coordinator's actor.
 
@@ -95,7 +154,8 @@ def start_symbol_actor(shard: Shard, config: Config, *, cpus: float) -> ActorHan
         "scheduling_strategy": "SPREAD",
         "runtime_env": _WORKER_ENVIRONMENT,
     }
-    return ray.remote(SymbolWorker).options(**options).remote(shard, config, CoordinatorPush())
+    ends = CoordinatorPush(), BudgetCall()
+    return ray.remote(SymbolWorker).options(**options).remote(shard, config, *ends)
 
 
 def start_exchange(config: Config) -> ActorHandle[Any]:

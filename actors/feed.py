@@ -1,110 +1,39 @@
-"""One WebSocket connection that is kept open: dial, read, and dial again.
-
-The reading thread stamps a message and puts it into a buffer, nothing more: websocket-client
-answers pings on this thread, and a venue closes a connection whose pongs come late.
-"""
+"""A feed that is kept open: another connection is opened before one that will end is dropped."""
 
 from __future__ import annotations
 
 import logging
-import struct
 import threading
 import time
-from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-import websocket
-
-from actors.stream_socket import StreamSocket
+from actors.line import Line, LineOptions
 
 if TYPE_CHECKING:
-    import random
+    from collections.abc import Callable
 
+    from actors.frame_buffer import FrameBuffer
+    from pipeline.backoff import Backoff
     from pipeline.venues.protocol import Connection
 
 logger = logging.getLogger(__name__)
 
-# A venue takes 5 messages a second, pongs included.
-_PACE_S = 0.25
+_TICK_S = 0.25
+_STOP_S = 10.0
 
 
-class FrameBuffer:
-    """Messages on their way from the reading thread to whoever drains them.
+@dataclass(frozen=True, slots=True)
+class Leg:
+    """An open connection of a feed.
 
-    When it is full a new message is dropped and counted: a dropped trade is a hole in the ids,
-    which is healed over REST.
-
-    Args:
-        max_frames: The most messages it holds.
+    Attributes:
+        line: The tag of its messages in the buffer.
+        opened_us: When it was opened, on the clock that stamps messages.
     """
 
-    def __init__(self, max_frames: int) -> None:
-        self._max_frames = max_frames
-        self._lock = threading.Lock()
-        self._messages: list[bytes] = []
-        self._receive_us: list[int] = []
-        self._dropped = 0
-
-    @property
-    def dropped(self) -> int:
-        """How many messages were dropped so far."""
-        return self._dropped
-
-    def append(self, message: bytes, receive_us: int) -> None:
-        """Add a message, or drop it when the buffer is full."""
-        with self._lock:
-            if len(self._messages) < self._max_frames:
-                self._messages.append(message)
-                self._receive_us.append(receive_us)
-            else:
-                self._dropped += 1
-
-    def drain(self) -> tuple[list[bytes], list[int]]:
-        """Take out every message with its time of arrival, oldest first."""
-        with self._lock:
-            drained = self._messages, self._receive_us
-            self._messages, self._receive_us = [], []
-        return drained
-
-
-class Backoff:
-    """How long to wait before each attempt to connect.
-
-    The first attempt is not delayed. Then waits are drawn from zero to a ceiling that doubles up to
-    `max_s` and starts over after a connection that lived longer than that. However short the waits
-    are, there are never more than 300 attempts in 5 minutes: the venue counts them.
-
-    Args:
-        random: The source of jitter.
-        max_s: The longest wait.
-    """
-
-    FIRST_CEILING_S = 0.25
-    MAX_ATTEMPTS = 300
-    PERIOD_S = 300.0
-
-    def __init__(self, random: random.Random, *, max_s: float = 30.0) -> None:
-        self._random = random
-        self._max_s = max_s
-        self._ceiling_s = 0.0
-        self._attempts_s: deque[float] = deque(maxlen=self.MAX_ATTEMPTS)
-
-    def next_wait_s(self, now_s: float, *, lived_s: float) -> float:
-        """Return the wait before the next attempt, which is taken to happen after it.
-
-        Args:
-            now_s: Any clock that only moves forward.
-            lived_s: How long the connection before was open, 0 for none.
-        """
-        if lived_s > self._max_s:
-            self._ceiling_s = self.FIRST_CEILING_S
-        wait_s = self._random.uniform(0.0, min(self._max_s, self._ceiling_s))
-        self._ceiling_s = min(self._max_s, max(self.FIRST_CEILING_S, 2 * self._ceiling_s))
-        if len(self._attempts_s) == self.MAX_ATTEMPTS:
-            wait_s = max(wait_s, self._attempts_s[0] + self.PERIOD_S - now_s)
-        self._attempts_s.append(now_s + wait_s)
-        return wait_s
+    line: int
+    opened_us: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,16 +42,23 @@ class FeedStatus:
 
     Attributes:
         connected: A connection is open and everything it has to send on open is sent.
-        generation: How many connections were opened so far.
+        generation: How often trades may have been missed since the start: one more with each
+            connection that was opened when there was none, or when the one before was lost.
         silent_s: Since the last frame of any kind, pings included, or since the feed was made.
         last_error: Why the newest connection ended or could not be opened, even when the feed is
             connected again; None when that never happened.
+        current: The connection whose trades count; null while there is none.
+        successor: One that was opened to take its place; null while there is none.
+        handovers: How many connections took the place of another before that was dropped.
     """
 
     connected: bool
     generation: int
     silent_s: float
     last_error: str | None
+    current: Leg | None = None
+    successor: Leg | None = None
+    handovers: int = 0
 
     @property
     def reconnects(self) -> int:
@@ -133,13 +69,18 @@ class FeedStatus:
 class Feed:
     """Keeps a connection open on a thread of its own, from `start` to `stop`.
 
+    A connection that is to be replaced stays the current one until another is open and `promote`
+    says that it is proven. If it ends before, the other takes its place unproven, and `generation`
+    says so.
+
     Args:
         connection: What to dial, and what to send on every open.
-        buffer: Where messages go.
+        buffer: Where the messages of all its connections go.
         name: Of the thread, and in the log.
         backoff: How long to wait between attempts.
-        silence_s: A connection without a frame for longer is dead, however open it looks.
-        connect_timeout_s: The longest silence while dialing.
+        may_dial: Asks for one attempt; returns 0, or how many seconds to wait before asking again.
+        life_s: A connection is replaced after so long; null: it may live for as long as it can.
+        options: How each connection is held.
     """
 
     def __init__(
@@ -149,21 +90,30 @@ class Feed:
         *,
         name: str,
         backoff: Backoff,
-        silence_s: float = 30.0,
-        connect_timeout_s: float = 10.0,
+        may_dial: Callable[[], float],
+        life_s: float | None = None,
+        options: LineOptions | None = None,
     ) -> None:
         self._connection = connection
         self._buffer = buffer
         self._name = name
         self._backoff = backoff
-        self._silence_s = silence_s
-        self._connect_timeout_s = connect_timeout_s
+        self._may_dial = may_dial
+        self._life_s = life_s
+        self._options = LineOptions() if options is None else options
         self._thread = threading.Thread(target=self._run, name=f"feed-{name}", daemon=True)
         self._stopping = threading.Event()
-        # Written by the feed's thread only; others read them one at a time.
-        self._socket: StreamSocket | None = None
-        self._connected = False
+        self._changed = threading.Event()
+        # Held while the connections change places; not while anything waits.
+        self._lock = threading.Lock()
+        self._dialed = 0
+        self._current: Line | None = None
+        self._next: Line | None = None
+        self._retired: list[Line] = []
+        self._replacing: str | None = None
+        self._due_s = 0.0
         self._generation = 0
+        self._handovers = 0
         self._last_frame_s = time.monotonic()
         self._last_error: str | None = None
 
@@ -182,92 +132,152 @@ class Feed:
         return self._thread.is_alive()
 
     def stop(self) -> None:
-        """End the connection and the thread; returns when it ended, or could not for too long."""
+        """End all connections and the thread; returns when it ended, or could not for too long."""
         self._stopping.set()
-        self.reconnect("stopped")
+        self._changed.set()
         if self._thread.is_alive():
-            self._thread.join(self._connect_timeout_s)
+            self._thread.join(_STOP_S)
 
-    def reconnect(self, reason: str) -> None:
-        """Drop the connection, as one the venue said it will close, and dial again."""
-        current = self._socket
-        if current is not None:
-            current.end(reason)
+    def reconnect(self, line: int, reason: str) -> None:
+        """Drop a connection at once; if it is the current one, trades may be missed."""
+        with self._lock:
+            for one in (self._current, self._next):
+                if one is not None and one.number == line:
+                    one.end(reason)
+
+    def replace(self, line: int, reason: str) -> None:
+        """Open another connection in place of one, which goes on until then."""
+        with self._lock:
+            if self._current is not None and self._current.number == line:
+                self._ask_for_another(reason)
+        self._changed.set()
+
+    def promote(self, line: int) -> None:
+        """Make a proven successor the current connection, and drop the one before it."""
+        with self._lock:
+            if self._next is None or self._next.number != line or not self._next.open:
+                return
+            if self._current is not None:
+                self._retire(self._current, f"replaced: {self._replacing}")
+                self._handovers += 1
+            self._current, self._next, self._replacing = self._next, None, None
+        logger.info("feed handed over name=%s line=%d", self._name, line)
+
+    def send(self, line: int, message: str) -> None:
+        """Send a message on a connection, as soon as the venue allows it."""
+        with self._lock:
+            for one in (self._current, self._next):
+                if one is not None and one.number == line:
+                    one.send_soon(message)
 
     def status(self) -> FeedStatus:
         """Return what is known now."""
-        return FeedStatus(
-            connected=self._connected,
-            generation=self._generation,
-            silent_s=time.monotonic() - self._last_frame_s,
-            last_error=self._last_error,
-        )
+        with self._lock:
+            self._settle()
+            current, successor = self._current, self._next
+            if current is not None:
+                self._last_frame_s = current.last_frame_s
+            return FeedStatus(
+                connected=current is not None and current.open,
+                generation=self._generation,
+                silent_s=time.monotonic() - self._last_frame_s,
+                last_error=self._last_error,
+                current=_leg(current),
+                successor=_leg(successor),
+                handovers=self._handovers,
+            )
 
     def _run(self) -> None:
-        wait_s = self._backoff.next_wait_s(time.monotonic(), lived_s=0.0)
-        while not self._stopping.wait(wait_s):
-            lived_s = self._hold_connection()
-            wait_s = self._backoff.next_wait_s(time.monotonic(), lived_s=lived_s)
-            if not self._stopping.is_set():
-                logger.warning(
-                    "feed lost name=%s lived_s=%.1f wait_s=%.2f reason=%s",
-                    self._name,
-                    lived_s,
-                    wait_s,
-                    self._last_error,
-                )
-
-    def _hold_connection(self) -> float:
-        """Dial, and read until the connection ends; return how long it was open."""
-        opened_s: float | None = None
-        current = self._socket = StreamSocket()
-        try:
-            self._dial(current)
-            opened_s = time.monotonic()
-            self._read(current)
-        except websocket.WebSocketTimeoutException:
-            silence_s = self._connect_timeout_s if opened_s is None else self._silence_s
-            self._last_error = f"silent for {silence_s:g} s"
-        except (OSError, websocket.WebSocketException) as error:
-            self._last_error = current.end_reason or _describe(error)
-        except Exception as error:  # the feed outlives whatever one connection does
-            logger.exception("feed failed name=%s", self._name)
-            self._last_error = repr(error)
-        finally:
-            self._connected = False
-            current.shutdown()  # type: ignore[no-untyped-call]  # of websocket-client
-        return 0.0 if opened_s is None else time.monotonic() - opened_s
-
-    def _dial(self, current: StreamSocket) -> None:
-        """Open the connection and send what it has to send on open."""
-        current.dial(self._connection.url, timeout_s=self._connect_timeout_s)
-        for number, message in enumerate(self._connection.on_open):
-            if number > 0:
-                self._stopping.wait(_PACE_S)
-            current.send(message)
-        self._generation += 1
-        self._last_frame_s = time.monotonic()
-        self._connected = True
-        logger.info("feed connected name=%s generation=%d", self._name, self._generation)
-
-    def _read(self, current: StreamSocket) -> None:
+        self._due_s = time.monotonic() + self._backoff.next_wait_s(lived_s=0.0)
         while not self._stopping.is_set():
-            opcode, payload = current.next_frame(self._last_frame_s + self._silence_s)
-            self._last_frame_s = time.monotonic()
-            if opcode in {websocket.ABNF.OPCODE_TEXT, websocket.ABNF.OPCODE_BINARY}:
-                self._buffer.append(payload, time.time_ns() // 1_000)
-            elif opcode == websocket.ABNF.OPCODE_CLOSE:
-                raise websocket.WebSocketConnectionClosedException(_close_text(payload))
+            with self._lock:
+                self._settle()
+                wanted = self._wants_another()
+            if wanted and time.monotonic() >= self._due_s:
+                self._dial()
+            self._changed.wait(self._rest_s(wanted=wanted))
+            self._changed.clear()
+        self._end_all()
+
+    def _rest_s(self, *, wanted: bool) -> float:
+        left_s = self._due_s - time.monotonic()
+        return min(_TICK_S, left_s) if wanted and left_s > 0 else _TICK_S
+
+    def _wants_another(self) -> bool:
+        current = self._current
+        if current is not None and self._life_s is not None and current.lived_s >= self._life_s:
+            self._ask_for_another(f"it has lived for {self._life_s:.0f} s")
+        return self._next is None and (current is None or self._replacing is not None)
+
+    def _ask_for_another(self, reason: str) -> None:
+        if self._replacing is None:
+            self._replacing = reason
+            logger.info("feed opens another connection name=%s reason=%s", self._name, reason)
+
+    def _dial(self) -> None:
+        wait_s = self._may_dial()
+        if wait_s > 0:
+            self._due_s = time.monotonic() + wait_s
+            logger.warning("feed waits name=%s wait_s=%.1f: too many attempts", self._name, wait_s)
+            return
+        with self._lock:
+            self._dialed += 1
+            self._next = Line(
+                self._dialed,
+                self._connection,
+                self._buffer,
+                f"feed-{self._name}",
+                self._options,
+                self._changed,
+            )
+
+    def _settle(self) -> None:
+        """Take note of connections that have opened or ended."""
+        self._drop_current_if_ended()
+        if self._current is None and self._next is not None and self._next.was_open:
+            self._current, self._next = self._next, None
+            self._generation += 1
+            logger.info("feed connected name=%s generation=%d", self._name, self._generation)
+            self._drop_current_if_ended()
+        if self._next is not None and self._next.ended is not None:
+            self._lost(self._next)
+            self._next = None
+
+    def _drop_current_if_ended(self) -> None:
+        if self._current is not None and self._current.ended is not None:
+            self._lost(self._current)
+            self._current = self._replacing = None
+
+    def _lost(self, line: Line) -> None:
+        self._last_frame_s = line.last_frame_s
+        self._last_error = line.ended
+        lived_s = line.lived_s
+        wait_s = max(self._backoff.next_wait_s(lived_s=lived_s), line.retry_after_s)
+        self._due_s = time.monotonic() + wait_s
+        self._changed.set()
+        if not self._stopping.is_set():
+            logger.warning(
+                "feed lost name=%s lived_s=%.1f wait_s=%.2f reason=%s",
+                self._name,
+                lived_s,
+                wait_s,
+                self._last_error,
+            )
+
+    def _retire(self, line: Line, reason: str) -> None:
+        line.end(reason)
+        self._retired = [one for one in self._retired if one.ended is None]
+        self._retired.append(line)
+
+    def _end_all(self) -> None:
+        with self._lock:
+            lines = [one for one in (self._current, self._next, *self._retired) if one is not None]
+            self._current = self._next = None
+        for line in lines:
+            line.end("stopped")
+        for line in lines:
+            line.join(_STOP_S)
 
 
-def _describe(error: Exception) -> str:
-    if isinstance(error, websocket.WebSocketBadStatusException):
-        return f"handshake refused: HTTP {error.status_code} {error.status_message}"
-    return str(error) or type(error).__name__
-
-
-def _close_text(payload: bytes) -> str:
-    if len(payload) < 2:
-        return "closed by the venue without a code"
-    (code,) = struct.unpack("!H", payload[:2])
-    return f"closed by the venue: {code} {payload[2:].decode(errors='replace')}".rstrip()
+def _leg(line: Line | None) -> Leg | None:
+    return Leg(line.number, line.opened_us) if line is not None and line.open else None

@@ -55,9 +55,18 @@ class Stray:
 
 @dataclass(frozen=True, slots=True)
 class Verified:
-    """Nothing was missed, unseen, before this connection of the feed was opened."""
+    """Nothing was missed, unseen, before this generation of the feed, or since."""
 
     generation: int
+    request: int  # the newest that had been made when the check began
 
 
-Finding = Anchored | Expected | Fetched | Stray | Unserved | Verified
+@dataclass(frozen=True, slots=True)
+class Checked:
+    """Whether the venue has a trade of a symbol that is not known here."""
+
+    symbol: str
+    behind: bool
+
+
+Finding = Anchored | Checked | Expected | Fetched | Stray | Unserved | Verified

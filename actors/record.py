@@ -9,11 +9,17 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
-from actors.feed import Backoff, Feed, FrameBuffer
+from actors.allowance import Allowance
+from actors.feed import Feed
+from actors.frame_buffer import FrameBuffer
 from actors.interruption import INTERRUPTED, interruption
+from actors.line import LineOptions
 from actors.listing import listed_instruments
 from actors.locking import locked
 from actors.rest import RestClient
+from actors.trust import trust_of
+from pipeline.backoff import Backoff
+from pipeline.durations import SECOND
 from pipeline.errors import ConfigError, CryptoctopusError
 from pipeline.recordings.recorder import Recorder
 from pipeline.venues.registry import venue_for
@@ -54,12 +60,14 @@ def run_record(
         websocket_url=config.venue.websocket_url,
         rest_url=config.venue.rest_url,
     )
-    listed_instruments(venue, RestClient(), config.symbols, config_path)
+    allowance = Allowance(None, venue.limits, venue.used_weight)
+    rest = RestClient(allowance, trust=trust_of(config.venue.ca_file))
+    listed_instruments(venue, rest, config.symbols, config_path)
     try:
         out.mkdir(parents=True, exist_ok=True)
         with locked(out / ".lock", f"--out {out}: another recording is made here"):
             recorder = Recorder(out, part_us=part_us, keep_bytes=keep_bytes)
-            recording = Recording(config, venue, recorder)
+            recording = Recording(config, venue, recorder, allowance)
             recording.run(interrupted, run_for_s)
     except OSError as error:  # such as a full disk
         raise CryptoctopusError(f"--out {out}: {error}") from error
@@ -74,9 +82,12 @@ class Recording:
         config: For the symbols and the bound on what waits to be written.
         venue: Says what to dial, and reads the trades.
         recorder: Writes.
+        allowance: Says when to connect.
     """
 
-    def __init__(self, config: Config, venue: Venue, recorder: Recorder) -> None:
+    def __init__(
+        self, config: Config, venue: Venue, recorder: Recorder, allowance: Allowance
+    ) -> None:
         self._config = config
         self._venue = venue
         self._recorder = recorder
@@ -86,6 +97,11 @@ class Recording:
             self._buffer,
             name="record",
             backoff=Backoff(random.Random()),  # noqa: S311 - not for secrets
+            may_dial=allowance.dial_wait_s,
+            life_s=config.actors.connection_life / SECOND,
+            options=LineOptions(
+                messages_per_s=venue.limits.messages, trust=trust_of(config.venue.ca_file)
+            ),
         )
         self._rejected = 0
 
@@ -104,15 +120,18 @@ class Recording:
             self._recorder.close()
 
     def _write(self) -> None:
-        frames, receive_us = self._buffer.drain()
-        parsed = self._venue.parse(frames, receive_us)
         asked = pl.col("symbol").is_in(self._config.symbols)
-        self._recorder.add(frames, receive_us, parsed.trades.filter(asked))
-        self._rejected += parsed.rejected.height
-        for refusal in parsed.refusals:
-            logger.error("venue refused: %s", refusal)
-        if parsed.closing:
-            self._feed.reconnect("the venue announced that it will close")
+        successor = self._feed.status().successor
+        for batch in self._buffer.drain():
+            parsed = self._venue.parse(batch.messages, batch.receive_us)
+            self._recorder.add(batch.messages, batch.receive_us, parsed.trades.filter(asked))
+            self._rejected += parsed.rejected.height
+            for refusal in parsed.refusals:
+                logger.error("venue refused: %s", refusal)
+            if parsed.closing:
+                self._feed.replace(batch.line, "the venue announced that it will close")
+            if successor is not None and batch.line == successor.line and parsed.data:
+                self._feed.promote(successor.line)
 
     def summary(self, out: Path) -> str:
         """Return what was recorded, in a few lines."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import threading
 import time
 import urllib.error
 import urllib.request
@@ -11,11 +10,16 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from actors.allowance import Allowance
 from actors.loopback import is_loopback_url
+from actors.trust import distrust
 from pipeline.errors import VenueDisconnected, VenueError, VenueRefused
 from pipeline.schema import BARS, TRADES
 
 if TYPE_CHECKING:
+    import ssl
+    from email.message import Message
+
     from pipeline.venues.protocol import Request, Venue
 
 _TOO_MANY_REQUESTS = 429
@@ -31,37 +35,47 @@ class RestClient:
     """Asks a venue, from any thread; never waits and never repeats a request by itself.
 
     When the venue says that there were too many requests, nothing is sent to it until the time it
-    named has passed.
+    named has passed, by no one who has a part of the same budget.
 
     Args:
+        allowance: Gives leave for each request; null: one without a limit of its own.
         user_agent: How requests introduce themselves.
         timeout_s: The longest silence of a connection.
+        trust: Whose certificates to believe; null: whom this machine believes.
     """
 
-    def __init__(self, *, user_agent: str = "cryptoctopus", timeout_s: float = 10.0) -> None:
+    def __init__(
+        self,
+        allowance: Allowance | None = None,
+        *,
+        user_agent: str = "cryptoctopus",
+        timeout_s: float = 10.0,
+        trust: ssl.SSLContext | None = None,
+    ) -> None:
+        self._allowance = Allowance() if allowance is None else allowance
         self._user_agent = user_agent
         self._timeout_s = timeout_s
-        self._lock = threading.Lock()
-        self._closed_until_s = 0.0
-        self._direct = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-        self._proxied = urllib.request.build_opener()
+        secure = urllib.request.HTTPSHandler(context=trust)
+        self._direct = urllib.request.build_opener(urllib.request.ProxyHandler({}), secure)
+        self._proxied = urllib.request.build_opener(secure)
 
     def get(self, request: Request) -> bytes:
         """Return the body of the answer.
 
         Raises:
-            VenueDisconnected: It cannot be reached, failed, or limits us: ask again later.
+            VenueDisconnected: It cannot be reached, failed, or limits us, or the budget is spent:
+                ask again later.
             VenueRefused: It says no to this request.
         """
         url = request.url
-        with self._lock:
-            closed_s = self._closed_until_s - time.monotonic()
-        if closed_s > 0:
-            raise VenueDisconnected(f"GET {url}: not sent, too many requests for {closed_s:.0f} s")
+        try:
+            self._allowance.spend(request.weight)
+        except VenueDisconnected as error:
+            raise VenueDisconnected(f"GET {url}: {error}") from None
         try:
             return self._fetch(url)
         except (OSError, HTTPException) as error:
-            raise VenueDisconnected(f"GET {url}: {error}") from error
+            raise VenueDisconnected(f"GET {url}: {distrust(error) or error}") from error
 
     def _fetch(self, url: str) -> bytes:
         opener = self._direct if is_loopback_url(url) else self._proxied
@@ -71,6 +85,7 @@ class RestClient:
         try:
             with opener.open(request, timeout=self._timeout_s) as answer:
                 body: bytes = answer.read()
+                self._allowance.answered(_lower(answer.headers))
         except urllib.error.HTTPError as answer:
             with answer:
                 raise self._refusal(url, answer) from answer
@@ -82,10 +97,13 @@ class RestClient:
         what = f"GET {url}: HTTP {answer.code} {text}"
         if answer.code in {_TOO_MANY_REQUESTS, _BANNED}:
             retry_after_s = _retry_after_s(answer.headers.get("Retry-After"))
-            with self._lock:
-                self._closed_until_s = max(self._closed_until_s, time.monotonic() + retry_after_s)
+            self._allowance.limited(retry_after_s, f"HTTP {answer.code} {text}")
             return VenueDisconnected(f"{what}, too many requests for {retry_after_s:.0f} s")
         return VenueDisconnected(what) if answer.code >= 500 else VenueRefused(what)
+
+
+def _lower(headers: Message) -> dict[str, str]:
+    return {name.lower(): value for name, value in headers.items()}
 
 
 def _retry_after_s(header: str | None) -> float:

@@ -21,6 +21,7 @@ logger = logging.getLogger(__name__)
 #: Ray's default namespace is a new one for every driver: names would not be found again.
 NAMESPACE = "cryptoctopus"
 COORDINATOR = "coordinator"
+BUDGET = "budget"
 
 _AUTHENTICATION = (
     "for want of a token: set RAY_AUTH_MODE=token and make the cluster's token readable "
@@ -91,6 +92,14 @@ def find_coordinator() -> ActorHandle[Any] | None:
     """Return the coordinator of the pipeline that runs on the joined cluster, if one does."""
     try:
         return ray.get_actor(COORDINATOR, namespace=NAMESPACE)
+    except ValueError:
+        return None
+
+
+def find_budget() -> ActorHandle[Any] | None:
+    """Return the request budget of the pipeline that runs on the joined cluster, if one does."""
+    try:
+        return ray.get_actor(BUDGET, namespace=NAMESPACE)
     except ValueError:
         return None
 

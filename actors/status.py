@@ -3,19 +3,22 @@
 from __future__ import annotations
 
 import sys
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.table import Table
 
+from pipeline.durations import SECOND
 from pipeline.report import COUNTS
 
 if TYPE_CHECKING:
     from pipeline.board import BoardSnapshot
+    from pipeline.budget import Spending
 
 
-def status_table(report: dict[str, Any], snapshot: BoardSnapshot) -> None:
-    """Print one row a symbol, and a line about the whole."""
+def status_table(report: dict[str, Any], snapshot: BoardSnapshot, spending: Spending) -> None:
+    """Print one row a symbol, and lines about the whole and about the venue's limits."""
     table = Table()
     for column in ("symbol", "feed", "last trade", "coverage", "lag", *COUNTS):
         table.add_column(
@@ -39,6 +42,43 @@ def status_table(report: dict[str, Any], snapshot: BoardSnapshot) -> None:
         f"{report['reconnects']} reconnects, restarts: {restarts['symbol_actors']} symbol actors, "
         f"{restarts['coordinator']} coordinator"
     )
+    if report["latency_ms"]:
+        console.print(f"latency p50/p99 ms: {_latencies(report['latency_ms'])}")
+    clock = report["clock"]
+    if clock is not None:
+        console.print(
+            f"the venue's clock is {clock['venue_ahead_ms']:+.1f} ms from ours, "
+            f"give or take {clock['error_ms']:.1f} ms"
+        )
+    console.print(
+        f"requests: {spending.weight:,} of {spending.weight_limit:,} weight in a minute, "
+        f"connections: {spending.connections} of {spending.connections_limit} in five minutes"
+    )
+    ban = limits_report(spending)["ban"]
+    if ban is not None:
+        console.print(f"no requests until {ban['until']}: {ban['reason']}")
+
+
+def _latencies(latency_ms: dict[str, dict[str, float]]) -> str:
+    return ", ".join(
+        f"{leg} {found['p50']:.1f}/{found['p99']:.1f}" for leg, found in latency_ms.items()
+    )
+
+
+def limits_report(spending: Spending) -> dict[str, Any]:
+    """Return how much of the venue's limits is used, for JSON; `ban` is null without one."""
+    ban = spending.ban
+    return {
+        "weight": spending.weight,
+        "weight_limit": spending.weight_limit,
+        "connections": spending.connections,
+        "connections_limit": spending.connections_limit,
+        "ban": ban
+        and {
+            "until": datetime.fromtimestamp(ban.until_us // SECOND, UTC).isoformat(),
+            "reason": ban.reason,
+        },
+    }
 
 
 def _measure(value: float | None, unit: str) -> str:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 import ray
 from ray.exceptions import ActorDiedError, GetTimeoutError, RayActorError, RayError, RayTaskError
 
 from actors import deployment
+from actors.allowance import Allowance
 from actors.listing import listed_instruments
 from actors.rest import RestClient
 from actors.session import COORDINATOR
+from actors.trust import trust_of
 from pipeline.board import BoardPlan
 from pipeline.errors import ClusterError
 from pipeline.sharding import plan_shards
@@ -23,13 +27,16 @@ if TYPE_CHECKING:
 
     from pipeline.config import Config
     from pipeline.sharding import Shard
-    from pipeline.venues.protocol import Instrument
+    from pipeline.venues.protocol import Instrument, Venue
 
 logger = logging.getLogger(__name__)
 
 _START_TIMEOUT_S = 120.0
 _WATCH_TIMEOUT_S = 2.0
 _DRAIN_TIMEOUT_S = 40.0
+
+#: In storage.directory: until when which venue wants no requests.
+_BANS = "bans.json"
 
 #: All symbol actors together ask for at most this share of the cluster's CPUs.
 _CPU_SHARE = 0.5
@@ -51,6 +58,7 @@ class Pipeline:
         self._config_path = config_path
         self._exchange: ActorHandle[Any] | None = None
         self._coordinator: ActorHandle[Any] | None = None
+        self._budget: ActorHandle[Any] | None = None
         self._incarnation: str | None = None
         self._symbol_actors: dict[str, ActorHandle[Any]] = {}
         self._starts: dict[ObjectRef[Any], str] = {}
@@ -78,13 +86,17 @@ class Pipeline:
             raise
 
     def _start(self) -> str | None:
-        config = self._with_exchange(self._config)
+        config = _here(self._with_exchange(self._config))
+        trust = trust_of(config.venue.ca_file)
         venue = venue_for(
             config.venue.name,
             websocket_url=config.venue.websocket_url,
             rest_url=config.venue.rest_url,
         )
-        instruments = listed_instruments(venue, RestClient(), config.symbols, self._config_path)
+        self._start_budget(venue, config)
+        allowance = Allowance(deployment.BudgetCall(), venue.limits, venue.used_weight)
+        rest = RestClient(allowance, trust=trust)
+        instruments = listed_instruments(venue, rest, config.symbols, self._config_path)
         self._coordinator = deployment.start_coordinator(_board_plan(config, instruments))
         url = self._serve_board()
         resources = ray.cluster_resources()
@@ -144,9 +156,11 @@ class Pipeline:
                 ray.get(self._coordinator.close.remote(), timeout=_DRAIN_TIMEOUT_S)
             except RayError as error:
                 logger.error("no report: %s", error)  # noqa: TRY400 - the line says it all
-        everything = [*self._symbol_actors.values(), self._coordinator, self._exchange]
+        others = [self._coordinator, self._budget, self._exchange]
+        everything = [*self._symbol_actors.values(), *others]
         deployment.end([actor for actor in everything if actor is not None])
-        self._symbol_actors, self._coordinator, self._exchange = {}, None, None
+        self._symbol_actors, self._coordinator = {}, None
+        self._budget = self._exchange = None
         self._planned, self._starts = [], {}
         return report
 
@@ -160,6 +174,15 @@ class Pipeline:
         )
         urls = {"websocket_url": websocket_url, "rest_url": rest_url}
         return config.model_copy(update={"venue": config.venue.model_copy(update=urls)})
+
+    def _start_budget(self, venue: Venue, config: Config) -> None:
+        """Start the request budget of all processes, this one among them."""
+        host = urlsplit(venue.time_request().url).netloc
+        path = Path(config.storage.directory) / _BANS
+        self._budget = deployment.start_budget(venue.limits, host, path)
+        deployment.answer_of(
+            self._budget.spending.remote(), timeout_s=_START_TIMEOUT_S, what="the budget"
+        )
 
     def _serve_board(self) -> str | None:
         if not self._config.board.serve:
@@ -231,6 +254,19 @@ def _raise_if_dead(name: str, error: Exception) -> None:
     if isinstance(error, ActorDiedError):
         cause = str(error).partition("\n")[0]
         raise ClusterError(f"actor {name} is lost for good: {cause}") from error
+
+
+def _here(config: Config) -> Config:
+    """Return a configuration whose files are named so that every process finds them."""
+    venue, storage = config.venue, config.storage
+    ca_file = None if venue.ca_file is None else str(Path(venue.ca_file).absolute())
+    directory = str(Path(storage.directory).absolute())
+    return config.model_copy(
+        update={
+            "venue": venue.model_copy(update={"ca_file": ca_file}),
+            "storage": storage.model_copy(update={"directory": directory}),
+        }
+    )
 
 
 def _board_plan(config: Config, instruments: list[Instrument]) -> BoardPlan:

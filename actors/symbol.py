@@ -11,19 +11,27 @@ from typing import TYPE_CHECKING
 
 import polars as pl
 
+from actors.allowance import Allowance
 from actors.catch_up import NO_TRADES, CatchUp
 from actors.delivery import Delivery
-from actors.feed import Backoff, Feed, FrameBuffer
-from actors.findings import Anchored, Expected, Fetched, Stray, Unserved, Verified
+from actors.feed import Feed
+from actors.findings import Anchored, Checked, Expected, Fetched, Stray, Unserved, Verified
+from actors.frame_buffer import FrameBuffer
+from actors.intake import Intake
+from actors.line import LineOptions
 from actors.rest import RestClient
-from pipeline.delivery import Outbox, Payload, to_ipc
+from actors.trust import trust_of
+from pipeline.backoff import Backoff
+from pipeline.delivery import Outbox, Payload, Timing, to_ipc
 from pipeline.durations import SECOND
 from pipeline.engine import ShardEngine
+from pipeline.latency import measured, no_counts
 from pipeline.venues.registry import venue_for
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from actors.budget import BudgetPort
     from pipeline.analysis import StepResult
     from pipeline.config import Config
     from pipeline.delivery import Envelope
@@ -66,9 +74,16 @@ class SymbolWorker:
         shard: Its name and symbols.
         config: The whole configuration, with the venue's urls.
         push: Delivers an envelope, returns the coordinator's watermark; see Delivery.
+        budget: Where to ask for leave to send requests and to connect; null: a budget of its own.
     """
 
-    def __init__(self, shard: Shard, config: Config, push: Callable[[Envelope], int]) -> None:
+    def __init__(
+        self,
+        shard: Shard,
+        config: Config,
+        push: Callable[[Envelope], int],
+        budget: BudgetPort | None = None,
+    ) -> None:
         self._shard = shard
         self._config = config
         self._venue = venue_for(
@@ -77,15 +92,14 @@ class SymbolWorker:
             rest_url=config.venue.rest_url,
         )
         self._push = push
+        self._allowance = Allowance(budget, self._venue.limits, self._venue.used_weight)
         self._stopping = threading.Event()
         self._starting = threading.Lock()
         self._started = False
         self._verified = 0
         self._begun = False
-        self._dropped = 0
-        self._newest_event_us: int | None = None
         self._reported_s = 0.0
-        self._traded_s = time.monotonic()
+        self._latencies = no_counts()
 
     def start(self) -> None:
         """Open the feed and start to work; a second call changes nothing."""
@@ -100,15 +114,21 @@ class SymbolWorker:
             symbols, self._config, continuity=self._venue.continuity, restates=True
         )
         self._buffer = FrameBuffer(self._config.actors.max_buffered_trades)
+        trust = trust_of(self._config.venue.ca_file)
+        jitter = random.Random()  # noqa: S311 - must differ from process to process, no secret
         self._feed = Feed(
             self._venue.connection(symbols),
             self._buffer,
             name=self._shard.name,
-            # Jitter must differ from process to process.
-            backoff=Backoff(random.Random()),  # noqa: S311 - not for secrets
+            backoff=Backoff(jitter),
+            may_dial=self._allowance.dial_wait_s,
+            # Not all shards at once.
+            options=LineOptions(messages_per_s=self._venue.limits.messages, trust=trust),
+            life_s=jitter.uniform(0.8, 1.0) * self._config.actors.connection_life / SECOND,
         )
-        rest = RestClient()
+        rest = RestClient(self._allowance, trust=trust)
         self._catch_up = CatchUp(symbols, self._config, self._venue, rest, self._feed)
+        self._intake = Intake(self._shard, self._venue, self._buffer, self._feed, self._catch_up)
         outbox = Outbox(self._shard.name, time.time_ns(), _OUTBOX_FRAMES)
         self._delivery = Delivery(outbox, self._push)
         self._flushing = threading.Thread(target=self._run, name="flush", daemon=True)
@@ -157,9 +177,19 @@ class SymbolWorker:
             return
         backfilled = self._take_findings()
         trades = self._take_trades()
+        skew = self._catch_up.skew()
         result = self._engine.step(
             trades, backfilled=backfilled, clock_us=self._clock_us(), skew_us=self._skew_us()
         )
+        took = measured(
+            trades,
+            result.bars,
+            now_us=time.time_ns() // 1000,
+            skew_us=None if skew is None else skew.skew_us,
+            step_us=self._config.sampling.step_us,
+        )
+        for leg, counts in took.items():
+            self._latencies[leg] += counts
         if self._begun:
             engine = self._engine
             self._catch_up.report(engine.holes(), engine.lost(), engine.progress())
@@ -186,32 +216,26 @@ class SymbolWorker:
                     self._engine.forget_beyond(symbol, newest_id)
                 case Unserved(missing):
                     self._engine.give_up(missing.symbol, missing.last_id)
-                case Verified(generation):
+                case Checked(symbol, behind):
+                    self._intake.care.checked(symbol, behind=behind)
+                case Verified(generation, request):
                     self._verified = generation
                     self._begun = True
+                    self._intake.care.verified(request)
         return pl.concat(fetched)
 
     def _take_trades(self) -> pl.DataFrame:
         """Return what the feed read, once it is known where every symbol's ids start."""
         if not self._may_read():
             return NO_TRADES
-        if self._buffer.dropped > self._dropped:
-            # What was dropped is missing without a sign until a later id shows it.
-            logger.warning(
-                "buffer full shard=%s dropped=%d", self._shard.name, self._buffer.dropped
-            )
-            self._dropped = self._buffer.dropped
+        if self._intake.overflowed():
             self._verified = 0
             self._catch_up.verify_again()
-        parsed = self._venue.parse(*self._buffer.drain())
-        if parsed.data:
-            self._traded_s = time.monotonic()
-        if parsed.closing:
-            self._feed.reconnect("the venue announced that it will close")
-        for refusal in parsed.refusals:
-            logger.error("venue refused shard=%s: %s", self._shard.name, refusal)
-        trades, strange = self._judge(parsed.trades)
-        rejected = pl.concat([parsed.rejected, strange])
+        trades, rejected = self._intake.take()
+        self._reject(rejected)
+        return trades
+
+    def _reject(self, rejected: pl.DataFrame) -> None:
         if rejected.height:
             logger.warning(
                 "rejected shard=%s messages=%d first=%s",
@@ -220,44 +244,18 @@ class SymbolWorker:
                 rejected["reason"][0],
             )
             self._engine.reject(rejected)
-        if trades.height:
-            newest_us = int(trades["event_time"].to_physical().to_numpy().max())
-            known_us = self._newest_event_us
-            self._newest_event_us = newest_us if known_us is None else max(newest_us, known_us)
-        return trades
-
-    def _judge(self, trades: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """Return the trades that can be true, and the others as REJECTED."""
-        latest_us = self._catch_up.latest_us(time.monotonic_ns() // 1000)
-        asked = pl.col("symbol").is_in(self._shard.symbols)
-        in_time = (
-            pl.lit(value=True)
-            if latest_us is None
-            else pl.col("event_time").to_physical() <= latest_us
-        )
-        reason = (
-            pl.when(~asked)
-            .then(pl.lit("symbol: not asked for"))
-            .when(~in_time)
-            .then(pl.lit("event_time: ahead of the venue's clock"))
-        )
-        judged = trades.with_columns(reason.alias("reason"))
-        strange = judged.filter(pl.col("reason").is_not_null()).select(
-            "symbol", "reason", pl.col("trade_id").cast(pl.String).alias("payload"), "receive_time"
-        )
-        return judged.filter(pl.col("reason").is_null()).drop("reason"), strange
 
     def _clock_us(self) -> int | None:
         """Return the venue time up to which this connection has told everything; null if unknown.
 
         While trades come in, their own event times say it. A connection that tells none, though
-        perhaps a heartbeat, leaves it to the venue's clock; one that is down, or may have missed
-        trades, leaves it open.
+        perhaps a heartbeat, leaves it to the venue's clock; one that is down, that may have missed
+        trades, or whose silence is not usual, leaves it open.
         """
         feed = self._feed.status()
-        if not feed.connected or feed.generation != self._verified:
+        if not feed.connected or feed.generation != self._verified or self._intake.care.suspect:
             return None
-        if (time.monotonic() - self._traded_s) * SECOND < _QUIET_US:
+        if (time.monotonic() - self._intake.traded_s) * SECOND < _QUIET_US:
             return self._event_clock_us()
         return self._catch_up.settled_us(time.monotonic_ns() // 1000, _QUIET_US)
 
@@ -272,7 +270,7 @@ class SymbolWorker:
         One symbol's broken time must not close the bars of the others.
         """
         venue_us = self._catch_up.venue_us(time.monotonic_ns() // 1000)
-        newest_us = self._newest_event_us
+        newest_us = self._intake.newest_event_us
         if newest_us is None or venue_us is None:
             return None
         return min(newest_us, venue_us + _QUIET_US)
@@ -285,6 +283,7 @@ class SymbolWorker:
     def _report(self, result: StepResult) -> None:
         self._reported_s = time.monotonic()
         venue_us = self._catch_up.venue_us(time.monotonic_ns() // 1000)
+        latencies, self._latencies = self._latencies, no_counts()
         feed = self._feed.status()
         health = self._engine.health(venue_us=venue_us, reconnects=feed.reconnects)
         self._delivery.put(
@@ -297,5 +296,6 @@ class SymbolWorker:
                 connected=feed.connected,
                 reconnects=feed.reconnects,
                 rejected_unnamed=self._engine.rejected_unnamed,
+                timing=Timing(time.time_ns() // 1000, latencies, self._catch_up.skew()),
             )
         )

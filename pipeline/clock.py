@@ -11,6 +11,15 @@ from itertools import pairwise
 class _Reading:
     local_us: float  # middle of the round trip
     venue_us: int
+    error_us: float  # half the round trip: the answer may have been made at either end
+
+
+@dataclass(frozen=True, slots=True)
+class Skew:
+    """How far the venue's clock is ahead of this machine's, and how wrong that may be."""
+
+    skew_us: int
+    error_us: int
 
 
 class VenueClock:
@@ -31,7 +40,8 @@ class VenueClock:
 
     def read(self, venue_us: int, sent_us: int, received_us: int) -> None:
         """Take a reading: the venue's time, and the local monotonic clock around the request."""
-        self._readings.append(_Reading((sent_us + received_us) / 2, venue_us))
+        middle_us, error_us = (sent_us + received_us) / 2, (received_us - sent_us) / 2
+        self._readings.append(_Reading(middle_us, venue_us, error_us))
 
     @property
     def speed(self) -> float | None:
@@ -57,6 +67,24 @@ class VenueClock:
                 for reading in self._readings
             )
         )
+
+    def skew(self, local_us: int, wall_us: int) -> Skew | None:
+        """Return what the surest of the recent readings says.
+
+        Args:
+            local_us: The local monotonic clock.
+            wall_us: This machine's clock, at the same moment.
+
+        Returns:
+            Null before the second reading, and for a venue that runs at any other speed than time.
+        """
+        speed = self.speed
+        if speed is None or not 0.5 < speed < 2.0:
+            return None
+        best = min(self._readings, key=lambda reading: reading.error_us)
+        cut_us = (self._step_us - 1) / 2  # off a reading, give or take as much
+        venue_us = best.venue_us + cut_us + (local_us - best.local_us)
+        return Skew(round(venue_us - wall_us), round(best.error_us + cut_us))
 
     def settled_us(self, local_us: int, allowance_us: int) -> int | None:
         """Return the venue time up to which everything sent has surely arrived.

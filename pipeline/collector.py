@@ -7,19 +7,22 @@ from dataclasses import dataclass
 from statistics import median_high
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
 from pipeline.board import SAMPLES, BoardPlan, BoardSnapshot
 from pipeline.delivery import Inbox, from_ipc
 from pipeline.durations import SECOND
 from pipeline.history import History
-from pipeline.report import run_report
+from pipeline.latency import RecentLatencies, counted
+from pipeline.report import run_report, timing_report
 from pipeline.schema import ALERTS, BARS, HEALTH
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from pipeline.delivery import Envelope, Payload
+    from pipeline.clock import Skew
+    from pipeline.delivery import Envelope, Payload, Timing
 
 #: However long and wide a history is asked for, it holds no more rows than this.
 MAX_HISTORY_ROWS = 2_000_000
@@ -64,6 +67,8 @@ class Collector:
         self._unnamed: dict[str, int] = {}  # by shard
         self._live: deque[tuple[int, int]] = deque()  # when, trades since the report before
         self._restarts = 0
+        self._latencies = RecentLatencies()
+        self._skews: dict[str, Skew] = {}  # by shard
 
     def apply(self, envelope: Envelope, now_us: int) -> int:
         """Apply a frame unless it was applied before; return the producer's watermark."""
@@ -74,6 +79,8 @@ class Collector:
             if envelope.payload.venue_us is not None:
                 self._venue_us[envelope.shard] = envelope.payload.venue_us
             self._apply(envelope.payload, now_us)
+            if envelope.payload.timing is not None:
+                self._time(envelope.shard, envelope.payload.timing, now_us)
         return self._inbox.watermark(envelope.shard)
 
     def note_restarts(self, restarts: int) -> None:
@@ -110,7 +117,8 @@ class Collector:
     def report(self, now_us: int, restarts: Mapping[str, int]) -> dict[str, Any]:
         """Return the run report so far."""
         seconds = (now_us - self._started_us) / SECOND
-        return run_report(
+        surest = min(self._skews.values(), key=lambda skew: skew.error_us, default=None)
+        report = run_report(
             self._plan.venue,
             seconds,
             self.health(),
@@ -118,6 +126,13 @@ class Collector:
             rejected_unnamed=sum(self._unnamed.values()),
             restarts=restarts,
         )
+        return report | timing_report(self._latencies.percentiles_ms(now_us), surest)
+
+    def _time(self, shard: str, timing: Timing, now_us: int) -> None:
+        applied = counted(np.array([now_us - timing.made_us]))
+        self._latencies.add({**timing.latencies, "apply": applied}, now_us)
+        if timing.skew is not None:
+            self._skews[shard] = timing.skew
 
     def _apply(self, payload: Payload, now_us: int) -> None:
         bars, features = from_ipc(payload.bars), from_ipc(payload.features)

@@ -89,11 +89,14 @@ class VenueConfig(_Section):
         name: `exchange` is the built-in one; `run` starts it unless both urls are given.
         websocket_url: Instead of the venue's public address, such as `ws://127.0.0.1:9001`.
         rest_url: Likewise, such as `http://127.0.0.1:9001`.
+        ca_file: PEM certificates of the only authorities to believe, on every node; null: those
+            the machine believes.
     """
 
     name: Literal["exchange", "binance", "binance-us", "kraken"] = "exchange"
     websocket_url: Annotated[str, Field(pattern=r"^wss?://[^/]+$")] | None = None
     rest_url: Annotated[str, Field(pattern=r"^https?://[^/]+$")] | None = None
+    ca_file: str | None = None
 
     @model_validator(mode="after")
     def _urls_come_together(self) -> Self:
@@ -205,6 +208,8 @@ class ActorsConfig(_Section):
     Attributes:
         symbols_per_actor: `auto`: one up to 16 symbols, else shards sized by the cluster's CPUs.
         flush: How often an actor computes and reports.
+        connection_life: A connection that is so old is replaced, a fifth earlier at most: another
+            is opened and proven before it is dropped. Binance closes one after 24 h.
         max_buffered_trades: Unread messages an actor holds; beyond it the newest are dropped,
             counted, and fetched again over REST as a gap in the ids.
         digest: Whether to hash every applied trade, about a microsecond each: the run report then
@@ -215,6 +220,7 @@ class ActorsConfig(_Section):
 
     symbols_per_actor: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"
     flush: Annotated[int, _between("10ms", "10s"), _WRITTEN] = parse_duration("250ms")
+    connection_life: Annotated[int, _between("1s", "7d"), _WRITTEN] = parse_duration("23h")
     digest: bool = False
     max_buffered_trades: Annotated[int, Field(ge=1000, le=10_000_000)] = 200_000
     max_held_trades: Annotated[int, Field(ge=1000, le=10_000_000)] = 200_000
@@ -236,6 +242,16 @@ class BoardConfig(_Section):
     port: Annotated[int, Field(ge=0, le=65535)] = 5006
     origins: Annotated[tuple[str, ...], _LISTED, Field(min_length=0, max_length=100)] = ()
     history: Annotated[int, _between("1m", "7d"), _WRITTEN] = parse_duration("1h")
+
+
+class StorageConfig(_Section):
+    """What is kept from one run to the next.
+
+    Attributes:
+        directory: Where; made when it is needed. A ban by the venue is written there.
+    """
+
+    directory: str = "data"
 
 
 class OverrideConfig(_Section):
@@ -264,6 +280,7 @@ class Config(_Section):
     overrides: dict[str, OverrideConfig] = {}
     actors: ActorsConfig = ActorsConfig()
     board: BoardConfig = BoardConfig()
+    storage: StorageConfig = StorageConfig()
 
     @field_validator("symbols", "features", "plugins")
     @classmethod

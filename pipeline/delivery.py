@@ -10,8 +10,30 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass
 from io import BytesIO
+from typing import TYPE_CHECKING
 
 import polars as pl
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from pipeline.clock import Skew
+    from pipeline.latency import Counts
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """How long things took.
+
+    Attributes:
+        made_us: When the payload was made, on the clock of the shard's machine.
+        latencies: What was counted since the payload before, by leg.
+        skew: The venue's clock against that machine's; null while unknown.
+    """
+
+    made_us: int
+    latencies: Mapping[str, Counts]
+    skew: Skew | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +49,7 @@ class Payload:
         connected: Whether the feed was connected.
         reconnects: Of the feed, since the shard was started.
         rejected_unnamed: Rejected messages that name none of its symbols.
+        timing: How long things took; null where that was not measured.
     """
 
     bars: bytes
@@ -37,6 +60,7 @@ class Payload:
     connected: bool
     reconnects: int
     rejected_unnamed: int
+    timing: Timing | None = None
 
 
 @dataclass(frozen=True, slots=True)

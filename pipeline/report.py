@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from pipeline.durations import MILLISECOND
+
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
     import polars as pl
+
+    from pipeline.clock import Skew
 
 #: What is counted for every symbol, and added up.
 COUNTS = (
@@ -63,3 +67,21 @@ def run_report(
         "symbols": symbols,
         "totals": totals,
     }
+
+
+def timing_report(
+    latency_ms: Mapping[str, Mapping[str, float]], skew: Skew | None
+) -> dict[str, Any]:
+    """Return the part of the report that tells how long things take.
+
+    Args:
+        latency_ms: `p50` and `p99` of the last minute or two, by leg.
+        skew: The venue's clock against ours; null while unknown.
+    """
+    clock = None
+    if skew is not None:
+        clock = {
+            "venue_ahead_ms": skew.skew_us / MILLISECOND,
+            "error_ms": skew.error_us / MILLISECOND,
+        }
+    return {"latency_ms": {leg: dict(found) for leg, found in latency_ms.items()}, "clock": clock}

@@ -15,11 +15,11 @@ import msgspec
 from pipeline.durations import DAY, HOUR, MILLISECOND, MINUTE, SECOND, format_duration
 from pipeline.errors import VenueError
 from pipeline.venues import binance_rest
-from pipeline.venues.binance_stream import parse_stream
-from pipeline.venues.protocol import Connection, Continuity, Request, SymbolForm
+from pipeline.venues.binance_stream import parse_stream, trade_stream
+from pipeline.venues.protocol import Connection, Continuity, Limits, Request, SymbolForm
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import polars as pl
 
@@ -81,7 +81,7 @@ class Binance:
                 f"{self.name}: expected at most {MAX_STREAMS} symbols a connection, "
                 f"found {len(symbols)}"
             )
-        streams = [f"{symbol.lower()}@aggTrade" for symbol in symbols]
+        streams = [trade_stream(symbol) for symbol in symbols]
         url = f"{self.websocket_url}/stream?streams={quote('/'.join(streams), safe='/@')}"
         if len(url) <= _MAX_URL_LENGTH:
             return Connection(url)
@@ -91,8 +91,32 @@ class Binance:
         ]
         return Connection(
             f"{self.websocket_url}/stream",
-            on_open=tuple(_subscribe(chunk, number) for number, chunk in enumerate(chunks, 1)),
+            on_open=tuple(
+                _control(number, "SUBSCRIBE", chunk) for number, chunk in enumerate(chunks, 1)
+            ),
         )
+
+    @property
+    def limits(self) -> Limits:
+        """What it takes from one address."""
+        return Limits(weight=6_000, connections=300, messages=5)
+
+    def used_weight(self, headers: Mapping[str, str]) -> int | None:
+        """Return the weight of this minute's requests by the venue's own count; null: not said."""
+        said = headers.get("x-mbx-used-weight-1m", "")
+        return int(said) if said.isdecimal() else None
+
+    def audit_message(self, request_id: int) -> str:
+        """Ask what a connection is subscribed to."""
+        return _control(request_id, "LIST_SUBSCRIPTIONS")
+
+    def subscribe_message(self, symbols: Sequence[str], request_id: int) -> str:
+        """Ask for the trades of a few symbols on an open connection."""
+        return _control(request_id, "SUBSCRIBE", [trade_stream(symbol) for symbol in symbols])
+
+    def unsubscribe_message(self, symbols: Sequence[str], request_id: int) -> str:
+        """Ask for no more trades of a few symbols."""
+        return _control(request_id, "UNSUBSCRIBE", [trade_stream(symbol) for symbol in symbols])
 
     def parse(self, messages: Sequence[bytes], receive_us: Sequence[int]) -> Parsed:
         """Return the rows of a batch; never raises for what a message holds."""
@@ -197,9 +221,9 @@ class Binance:
         return binance_rest.parse_bars(body, symbol)
 
 
-def _subscribe(streams: Sequence[str], request_id: int) -> str:
-    message = {"method": "SUBSCRIBE", "params": streams, "id": request_id}
-    return msgspec.json.encode(message).decode()
+def _control(request_id: int, method: str, streams: Sequence[str] | None = None) -> str:
+    params = {} if streams is None else {"params": streams}
+    return msgspec.json.encode({"method": method, **params, "id": request_id}).decode()
 
 
 def _first_ms(time_us: int) -> int:

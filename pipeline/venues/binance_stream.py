@@ -12,11 +12,13 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import msgspec
 
 from pipeline.venues.binance_trades import AggregateTrade, aggregates_frame
-from pipeline.venues.protocol import Parsed
+from pipeline.venues.protocol import Audit, Parsed
 from pipeline.venues.rows import UNDECODABLE, Rejection, decode, rejected_frame, without
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+_TRADES = "@aggTrade"
 
 
 class _StreamTrade(AggregateTrade, gc=False, rename={"kind": "e", "symbol": "s"}):
@@ -36,7 +38,8 @@ class _Combined(msgspec.Struct, gc=False):
 class _Reply:
     """The answer to a control message; `refusal` is its text when it is an error."""
 
-    refusal: str | None
+    refusal: str | None = None
+    audit: Audit | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class _Batch:
     rejections: list[tuple[int, Rejection]] = field(default_factory=list)
     replies: int = 0
     refusals: list[str] = field(default_factory=list)
+    audits: list[Audit] = field(default_factory=list)
     other: int = 0
     closing: bool = False
 
@@ -63,10 +67,12 @@ class _Batch:
             case _StreamTrade():
                 self.trades.append(message)
                 self.places.append(place)
-            case _Reply(refusal):
+            case _Reply(refusal, audit):
                 self.replies += 1
                 if refusal is not None:
                     self.refusals.append(refusal)
+                if audit is not None:
+                    self.audits.append(audit)
             case _Other(closing):
                 self.other += 1
                 self.closing |= closing
@@ -105,7 +111,13 @@ def parse_stream(messages: Sequence[bytes], receive_us: Sequence[int]) -> Parsed
         other=batch.other,
         rejected_messages=len(batch.rejections),
         closing=batch.closing,
+        audits=tuple(batch.audits),
     )
+
+
+def trade_stream(symbol: str) -> str:
+    """Return the name of the stream with the trades of a symbol."""
+    return symbol.lower() + _TRADES
 
 
 def _classify(message: bytes) -> _StreamTrade | _Reply | _Other | Rejection:
@@ -116,8 +128,10 @@ def _classify(message: bytes) -> _StreamTrade | _Reply | _Other | Rejection:
             return content
         case {"error": {"code": code, "msg": text}} | {"code": code, "msg": text}:
             return _Reply(f"code {code}: {text}")
+        case {"result": list(streams), "id": int(request_id)}:
+            return _Reply(audit=Audit(request_id, _symbols(streams)))
         case {"result": _}:
-            return _Reply(None)
+            return _Reply()
     return _classify_event(content)
 
 
@@ -128,12 +142,21 @@ def _classify_event(content: Any) -> _StreamTrade | _Other | Rejection:  # noqa:
             return _Other(closing=True)
         case {"data": {"e": "aggTrade"} as event} | ({"e": "aggTrade"} as event):
             return _convert(event)
-        case {"stream": str(stream), "data": event} if stream.endswith("@aggTrade"):
+        case {"stream": str(stream), "data": event} if stream.endswith(_TRADES):
             return _convert(event)
         # Best prices and partial depth name no kind: a raw one is known by a field.
         case {"stream": str(), "data": _} | {"e": str()} | {"u": _} | {"lastUpdateId": _}:
             return _Other(closing=False)
     return Rejection(None, "not a message the venue documents")
+
+
+def _symbols(streams: list[Any]) -> frozenset[str]:
+    """Return the symbols whose trades are among the streams."""
+    return frozenset(
+        stream.removesuffix(_TRADES).upper()
+        for stream in streams
+        if isinstance(stream, str) and stream.endswith(_TRADES)
+    )
 
 
 def _convert(event: Any) -> _StreamTrade | Rejection:  # noqa: ANN401 - any JSON

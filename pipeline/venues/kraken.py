@@ -15,10 +15,10 @@ from pipeline.durations import DAY, HOUR, MINUTE, SECOND, format_duration
 from pipeline.errors import VenueError
 from pipeline.venues import kraken_rest
 from pipeline.venues.kraken_stream import parse_stream
-from pipeline.venues.protocol import Connection, Continuity, Request, SymbolForm
+from pipeline.venues.protocol import Connection, Continuity, Limits, Request, SymbolForm
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import polars as pl
 
@@ -70,8 +70,31 @@ class Kraken:
         chunks = [symbols[start : start + _SYMBOLS_PER_SUBSCRIBE] for start in starts]
         return Connection(
             f"{self.websocket_url}/v2",
-            on_open=tuple(_subscribe(chunk, number) for number, chunk in enumerate(chunks, 1)),
+            on_open=tuple(
+                self.subscribe_message(chunk, number) for number, chunk in enumerate(chunks, 1)
+            ),
         )
+
+    @property
+    def limits(self) -> Limits:
+        """What it takes from one address: a public request a second, by its documentation."""
+        return Limits(weight=60, connections=75, messages=5)
+
+    def used_weight(self, headers: Mapping[str, str]) -> None:  # noqa: ARG002 - of the protocol
+        """Return null: the venue does not say."""
+        return
+
+    def audit_message(self, request_id: int) -> None:  # noqa: ARG002 - as above
+        """Return null: the venue cannot be asked what a connection is subscribed to."""
+        return
+
+    def subscribe_message(self, symbols: Sequence[str], request_id: int) -> str:
+        """Ask for the trades of a few symbols on an open connection."""
+        return _control("subscribe", symbols, request_id, snapshot=False)
+
+    def unsubscribe_message(self, symbols: Sequence[str], request_id: int) -> str:
+        """Ask for no more trades of a few symbols."""
+        return _control("unsubscribe", symbols, request_id)
 
     def parse(self, messages: Sequence[bytes], receive_us: Sequence[int]) -> Parsed:
         """Return the rows of a batch; never raises for what a message holds."""
@@ -173,10 +196,10 @@ class Kraken:
         return Request(f"{url}?{urlencode(query)}" if query else url, weight=1)
 
 
-def _subscribe(symbols: Sequence[str], request_id: int) -> str:
+def _control(method: str, symbols: Sequence[str], request_id: int, **parameters: object) -> str:
     message = {
-        "method": "subscribe",
-        "params": {"channel": "trade", "symbol": symbols, "snapshot": False},
+        "method": method,
+        "params": {"channel": "trade", "symbol": symbols, **parameters},
         "req_id": request_id,
     }
     return msgspec.json.encode(message).decode()

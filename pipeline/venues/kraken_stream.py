@@ -116,6 +116,7 @@ class _Batch:
             other=self.other,
             rejected_messages=len({place for place, _ in self.rejections} - good),
             closing=False,
+            audits=(),
         )
 
     def _frame(self, receive_us: Sequence[int]) -> tuple[pl.DataFrame, dict[int, str]]:

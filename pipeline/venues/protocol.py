@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     import polars as pl
 
@@ -21,6 +21,29 @@ class Connection:
 
     url: str
     on_open: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a venue takes from one address.
+
+    Attributes:
+        weight: Of requests, in a minute.
+        connections: Attempts to connect, in five minutes.
+        messages: To the venue on one connection in a second, pongs included.
+    """
+
+    weight: int
+    connections: int
+    messages: int
+
+
+@dataclass(frozen=True, slots=True)
+class Audit:
+    """The venue's answer to what a connection is subscribed to."""
+
+    request_id: int
+    symbols: frozenset[str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,6 +112,7 @@ class Parsed:
         other: Well-formed messages without a trade, of whatever kind.
         rejected_messages: Messages that gave rows of `rejected` only.
         closing: The venue announced that it will close this connection.
+        audits: What it said the connection is subscribed to; also counted in `replies`.
     """
 
     trades: pl.DataFrame
@@ -99,6 +123,7 @@ class Parsed:
     other: int
     rejected_messages: int
     closing: bool
+    audits: tuple[Audit, ...] = ()
 
 
 class Venue(Protocol):
@@ -114,6 +139,29 @@ class Venue(Protocol):
 
     def connection(self, symbols: Sequence[str]) -> Connection:
         """Return the one connection that carries the trades of `symbols`."""
+
+    @property
+    def limits(self) -> Limits:
+        """What it takes from one address."""
+
+    def used_weight(self, headers: Mapping[str, str]) -> int | None:
+        """Return the weight of this minute's requests by the venue's own count.
+
+        Args:
+            headers: Of any of its answers, names in lower case.
+
+        Returns:
+            Null where the venue does not say.
+        """
+
+    def audit_message(self, request_id: int) -> str | None:
+        """Ask what a connection is subscribed to; null where the venue cannot be asked."""
+
+    def subscribe_message(self, symbols: Sequence[str], request_id: int) -> str:
+        """Ask for the trades of a few symbols on an open connection."""
+
+    def unsubscribe_message(self, symbols: Sequence[str], request_id: int) -> str:
+        """Ask for no more trades of a few symbols."""
 
     def parse(self, messages: Sequence[bytes], receive_us: Sequence[int]) -> Parsed:
         """Return the rows of a batch; never raises for what a message holds."""

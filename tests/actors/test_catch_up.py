@@ -12,7 +12,7 @@ import pytest
 
 from actors.catch_up import CatchUp
 from actors.feed import Feed, FeedStatus
-from actors.findings import Anchored, Expected, Fetched, Finding, Stray, Unserved, Verified
+from actors.findings import Anchored, Checked, Expected, Fetched, Finding, Stray, Unserved, Verified
 from actors.rest import RestClient
 from pipeline.config import Config
 from pipeline.errors import SchemaError, VenueDisconnected, VenueRefused
@@ -222,7 +222,7 @@ def test_tick_of_a_venue_that_refuses_one_symbol_goes_on_with_the_others() -> No
     assert ids_of(anchored.trades) == [1, 2, 3]
     exchange.issue("B", [4])
     at.feed.connect()
-    assert at.tick() == [Expected("B", 4, 4), Verified(1)]
+    assert at.tick() == [Expected("B", 4, 4), Verified(1, 0)]
     at.catch_up.report({"A": [(1, 3)], "B": [(4, 4)]}, {}, {})
     assert fetched(*at.tick(1.0)) == [("B", [4])]
 
@@ -234,10 +234,10 @@ def test_symbol_refused_at_its_start_is_not_expected_from_its_first_trade_ever()
     at.tick()
     exchange.refused = set()
     at.feed.connect()
-    assert at.tick() == [Verified(1)]
+    assert at.tick() == [Verified(1, 0)]
     at.catch_up.report({}, {}, {"A": Progress(None, None)})
-    at.catch_up.verify_again()
-    assert at.tick() == [Verified(1)]
+    assert at.catch_up.verify_again() == 1
+    assert at.tick() == [Verified(1, 1)]
 
 
 def test_tick_of_a_venue_that_refuses_its_time_goes_on() -> None:
@@ -274,7 +274,7 @@ def test_tick_of_a_venue_that_goes_away_while_a_connection_is_checked_checks_it_
         at.tick()
     assert at.catch_up.findings() == []
     at.exchange.unreachable = set()
-    assert at.tick() == [Verified(1)]
+    assert at.tick() == [Verified(1, 0)]
 
 
 def test_tick_after_stop_asks_for_no_symbol() -> None:
@@ -299,7 +299,7 @@ def test_new_connection_makes_what_was_issued_since_the_anchor_expected() -> Non
     at.tick()
     at.exchange.issue("A", [11, 12, 13])
     at.feed.connect()
-    assert at.tick() == [Expected("A", 11, 13), Verified(1)]
+    assert at.tick() == [Expected("A", 11, 13), Verified(1, 0)]
     assert at.tick() == []
 
 
@@ -309,7 +309,7 @@ def test_new_connection_makes_what_was_issued_since_the_last_report_expected() -
     at.report(known=Progress(13, time_us(13)))
     at.exchange.issue("A", range(11, 16))
     at.feed.connect()
-    assert at.tick() == [Expected("A", 14, 15), Verified(2)]
+    assert at.tick() == [Expected("A", 14, 15), Verified(2, 0)]
 
 
 def test_feed_that_is_not_connected_is_not_checked() -> None:
@@ -327,16 +327,42 @@ def test_symbol_that_never_traded_is_expected_from_its_first_trade_on() -> None:
     assert (first.open_us, ids_of(first.trades), first.history.height) == (None, [], 0)
     at.exchange.issue("A", [5, 6, 7])
     at.feed.connect()
-    assert at.tick() == [Expected("A", 5, 7), Verified(1)]
+    assert at.tick() == [Expected("A", 5, 7), Verified(1, 0)]
 
 
 def test_verify_again_checks_the_same_connection_once_more() -> None:
     at = Setup(Exchange(A=range(1, 11)))
     at.settle()
-    at.catch_up.verify_again()
+    assert (at.catch_up.verify_again(), at.catch_up.verify_again()) == (1, 2)
     at.exchange.issue("A", [11])
-    assert at.tick() == [Expected("A", 11, 11), Verified(1)]
+    assert at.tick() == [Expected("A", 11, 11), Verified(1, 2)]
     assert at.tick() == []
+
+
+def test_check_says_which_streams_have_not_told_what_the_venue_has() -> None:
+    at = Setup(Exchange(A=range(1, 11), B=range(1, 6)))
+    at.settle()
+    at.exchange.issue("A", [11, 12])
+    at.catch_up.check(["A", "B"])
+    assert at.tick() == [
+        Expected("A", 11, 12),
+        Checked("A", behind=True),
+        Checked("B", behind=False),
+    ]
+    assert at.tick() == []
+
+
+def test_check_of_a_venue_that_is_away_is_made_when_it_is_back() -> None:
+    at = Setup(Exchange(A=[1], B=[1]))
+    at.settle()
+    at.exchange.unreachable = {"B"}
+    at.catch_up.check(["A", "B"])
+    at.catch_up.check(["B"])
+    with pytest.raises(VenueDisconnected):
+        at.tick()
+    assert at.catch_up.findings() == [Checked("A", behind=False)]
+    at.exchange.unreachable = set()
+    assert at.tick() == [Checked("B", behind=False)]
 
 
 def test_new_connection_with_lower_ids_traded_later_means_new_numbers() -> None:
@@ -353,7 +379,7 @@ def test_new_connection_with_lower_ids_not_traded_later_only_lags() -> None:
     at.settle()
     at.report(known=Progress(1000, time_us(10)))
     at.feed.connect()
-    assert at.tick() == [Verified(2)]
+    assert at.tick() == [Verified(2, 0)]
 
 
 def test_new_connection_with_the_highest_id_known_has_missed_nothing() -> None:
@@ -362,7 +388,7 @@ def test_new_connection_with_the_highest_id_known_has_missed_nothing() -> None:
     # It is held behind a hole: the newest applied trade is an earlier one.
     at.report(known=Progress(10, time_us(8)))
     at.feed.connect()
-    assert at.tick() == [Verified(2)]
+    assert at.tick() == [Verified(2, 0)]
 
 
 def test_hole_is_fetched_once_the_stream_had_two_flushes_to_close_it() -> None:

@@ -9,10 +9,14 @@ import struct
 import threading
 import time
 from typing import TYPE_CHECKING
+from unittest.mock import ANY
 
 import pytest
 
-from actors.feed import Backoff, Feed, FrameBuffer
+from actors.feed import Feed, Leg
+from actors.frame_buffer import FrameBuffer
+from actors.line import LineOptions
+from pipeline.backoff import Backoff
 from pipeline.venues.protocol import Connection
 from tests.waiting import wait_until
 
@@ -104,9 +108,9 @@ class RecordingBackoff(Backoff):
         super().__init__(random.Random(1), max_s=0.05)  # noqa: S311 - not for secrets
         self.lived_s: list[float] = []
 
-    def next_wait_s(self, now_s: float, *, lived_s: float) -> float:
+    def next_wait_s(self, *, lived_s: float) -> float:
         self.lived_s.append(lived_s)
-        return super().next_wait_s(now_s, lived_s=lived_s)
+        return super().next_wait_s(lived_s=lived_s)
 
 
 def frame(opcode: int, payload: bytes, *, final: bool = True) -> bytes:
@@ -134,13 +138,17 @@ def make_feed() -> Iterator[Callable[..., Feed]]:
         on_open: tuple[str, ...] = (),
         backoff: Backoff | None = None,
         silence_s: float = 30.0,
+        life_s: float | None = None,
+        may_dial: Callable[[], float] = lambda: 0.0,
     ) -> Feed:
         feed = Feed(
             Connection(f"{url}/stream?streams=a@aggTrade", on_open),
             FrameBuffer(1000) if buffer is None else buffer,
             name="test",
             backoff=quick_backoff() if backoff is None else backoff,
-            silence_s=silence_s,
+            may_dial=may_dial,
+            life_s=life_s,
+            options=LineOptions(silence_s=silence_s),
         )
         feeds.append(feed)
         return feed
@@ -148,14 +156,14 @@ def make_feed() -> Iterator[Callable[..., Feed]]:
     yield make
     for feed in feeds:
         feed.stop()
-    assert not [thread for thread in threading.enumerate() if thread.name == "feed-test"]
+    wait_until(lambda: not [one for one in threading.enumerate() if "feed-test" in one.name])
 
 
 def drain(buffer: FrameBuffer, count: int) -> list[bytes]:
     messages: list[bytes] = []
 
     def enough() -> bool:
-        messages.extend(buffer.drain()[0])
+        messages.extend(message for batch in buffer.drain() for message in batch.messages)
         return len(messages) >= count
 
     wait_until(enough)
@@ -180,9 +188,9 @@ def test_feed_stamps_messages_on_arrival(server: Server, make_feed: MakeFeed) ->
     messages: list[bytes] = []
     times: list[int] = []
     while len(messages) < 2:
-        drained = buffer.drain()
-        messages += drained[0]
-        times += drained[1]
+        for batch in buffer.drain():
+            messages += batch.messages
+            times += batch.receive_us
 
     assert peer.path == "/stream?streams=a@aggTrade"
     assert messages == [b"one", "zwölf".encode()]
@@ -226,7 +234,7 @@ def test_feed_with_a_full_buffer_answers_pings_and_counts_what_it_drops(
     peer.send(PING, b"1633998523963")
 
     assert peer.read() == (PONG, b"1633998523963")
-    assert buffer.drain()[0] == [b"1", b"2"]
+    assert buffer.drain()[0].messages == [b"1", b"2"]
     assert buffer.dropped == 3
 
 
@@ -303,14 +311,17 @@ def test_feed_with_bytes_but_never_a_frame_gives_up(server: Server, make_feed: M
 def test_feed_sends_what_is_due_on_open_at_a_pace_the_venue_takes(
     server: Server, make_feed: MakeFeed
 ) -> None:
-    feed = make_feed(server.url, on_open=("1", "2", "3"))
+    feed = make_feed(server.url, on_open=tuple("123456"))
     feed.start()
     peer = server.accept()
 
-    received = [(peer.read(), time.monotonic()) for _ in range(3)]
+    received = [(peer.read(), time.monotonic()) for _ in range(6)]
 
-    assert [message for message, _ in received] == [(TEXT, b"1"), (TEXT, b"2"), (TEXT, b"3")]
-    assert received[2][1] - received[0][1] > 0.4
+    assert [message for message, _ in received] == [
+        (TEXT, b"%d" % number) for number in range(1, 7)
+    ]
+    # Five a second, and room for a pong among them.
+    assert received[4][1] - received[0][1] > 1.0
     wait_until(lambda: feed.status().connected)
 
 
@@ -320,7 +331,7 @@ def test_feed_asked_to_reconnect_does_so_and_says_why(server: Server, make_feed:
     server.accept()
     wait_until(lambda: feed.status().connected)
 
-    feed.reconnect("the venue will close")
+    feed.reconnect(1, "the venue will close")
     server.accept()
 
     wait_until(lambda: feed.status().generation == 2)
@@ -415,10 +426,7 @@ def test_feed_stops_at_once_in_a_handshake(server: Server, make_feed: MakeFeed) 
 
 
 def test_feed_stops_at_once_while_it_waits(server: Server, make_feed: MakeFeed) -> None:
-    backoff = quick_backoff()
-    for _ in range(Backoff.MAX_ATTEMPTS):
-        backoff.next_wait_s(time.monotonic(), lived_s=0.0)
-    feed = make_feed(server.url, backoff=backoff)
+    feed = make_feed(server.url, may_dial=lambda: 300.0)
     feed.start()
 
     started_s = time.monotonic()
@@ -441,3 +449,171 @@ def test_feed_to_loopback_ignores_the_proxy_of_the_environment(
 
     wait_until(lambda: feed.status().connected)
     assert feed.status().last_error is None
+
+
+def open_feed(server: Server, feed: Feed) -> Peer:
+    feed.start()
+    peer = server.accept()
+    wait_until(lambda: feed.status().connected)
+    return peer
+
+
+def successor_of(feed: Feed, server: Server) -> Peer:
+    peer = server.accept()
+    wait_until(lambda: feed.status().successor is not None)
+    return peer
+
+
+def test_feed_asked_to_replace_reads_both_connections_until_the_new_one_is_promoted(
+    server: Server, make_feed: MakeFeed
+) -> None:
+    buffer = FrameBuffer(100)
+    feed = make_feed(server.url, buffer=buffer)
+    old = open_feed(server, feed)
+
+    feed.replace(1, "the venue will close")
+    new = successor_of(feed, server)
+    old.send(TEXT, b"old")
+    new.send(TEXT, b"new")
+
+    messages: list[tuple[int, bytes]] = []
+
+    def both() -> bool:
+        for batch in buffer.drain():
+            messages.extend((batch.line, message) for message in batch.messages)
+        return len(messages) >= 2
+
+    wait_until(both)
+    assert sorted(messages) == [(1, b"old"), (2, b"new")]
+    assert feed.status().current == Leg(1, ANY)
+    feed.promote(2)
+    assert old.sock.recv(1) == b""
+    status = feed.status()
+    assert (status.current, status.successor) == (Leg(2, ANY), None)
+    assert (status.generation, status.reconnects, status.handovers) == (1, 0, 1)
+    new.send(TEXT, b"goes on")
+    assert drain(buffer, 1) == [b"goes on"]
+
+
+def test_feed_whose_connection_ends_before_its_successor_is_proven_says_so(
+    server: Server, make_feed: MakeFeed
+) -> None:
+    feed = make_feed(server.url)
+    old = open_feed(server, feed)
+    feed.replace(1, "the venue will close")
+    new = successor_of(feed, server)
+
+    old.abort()
+
+    wait_until(lambda: feed.status().current == Leg(2, ANY))
+    status = feed.status()
+    assert (status.generation, status.reconnects, status.handovers) == (2, 1, 0)
+    feed.promote(2)
+    assert feed.status().handovers == 0
+    new.send(PING, b"lives")
+    assert new.read() == (PONG, b"lives")
+
+
+def test_feed_whose_successor_fails_keeps_its_connection_and_tries_again(
+    server: Server, make_feed: MakeFeed
+) -> None:
+    feed = make_feed(server.url)
+    open_feed(server, feed)
+    feed.replace(1, "the venue will close")
+    successor_of(feed, server).abort()
+
+    successor_of(feed, server)
+
+    status = feed.status()
+    assert (status.current, status.successor, status.generation) == (Leg(1, ANY), Leg(3, ANY), 1)
+    feed.promote(2)
+    assert feed.status().current == Leg(1, ANY)
+    feed.reconnect(3, "not proven")
+    wait_until(lambda: feed.status().last_error == "not proven")
+    successor_of(feed, server)
+    assert feed.status().connected
+
+
+def test_feed_replaces_a_connection_that_has_lived_long_enough(
+    server: Server, make_feed: MakeFeed
+) -> None:
+    feed = make_feed(server.url, life_s=0.3)
+    open_feed(server, feed)
+    for line in (2, 3):
+        successor_of(feed, server)
+        feed.promote(line)
+
+    assert (feed.status().generation, feed.status().handovers) == (1, 2)
+
+
+def test_feed_without_leave_to_dial_waits_and_asks_again(
+    server: Server, make_feed: MakeFeed
+) -> None:
+    waits = iter([0.05, 0.05])
+    feed = make_feed(server.url, may_dial=lambda: next(waits, 0.0))
+
+    open_feed(server, feed)
+
+    assert next(waits, None) is None
+
+
+def test_feed_sends_on_the_connection_it_is_told(server: Server, make_feed: MakeFeed) -> None:
+    feed = make_feed(server.url)
+    old = open_feed(server, feed)
+    feed.replace(1, "the venue will close")
+    new = successor_of(feed, server)
+
+    for line in (1, 2, 7):
+        feed.send(line, f"to {line}")
+
+    assert old.read() == (TEXT, b"to 1")
+    assert new.read() == (TEXT, b"to 2")
+
+
+def test_feed_that_is_sent_to_under_load_keeps_to_what_the_venue_takes(
+    server: Server, make_feed: MakeFeed
+) -> None:
+    buffer = FrameBuffer(1)
+    feed = make_feed(server.url, buffer=buffer)
+    peer = open_feed(server, feed)
+    for number in range(7):
+        feed.send(1, str(number))
+    received: list[tuple[float, tuple[int, bytes]]] = []
+
+    def read() -> None:
+        while len(received) < 9:
+            one = peer.read()
+            received.append((time.monotonic(), one))
+
+    thread = threading.Thread(target=read)
+    thread.start()
+    # Nobody drains the buffer, and trades never stop coming.
+    for turn in range(3000):
+        peer.send(TEXT, b"x" * 100)
+        if turn in {1000, 2000}:
+            peer.send(PING, b"%d" % turn)
+    thread.join(DEADLINE_S)
+
+    assert [one for _, one in received if one[0] == TEXT] == [
+        (TEXT, b"%d" % number) for number in range(7)
+    ]
+    # The second ping was one too many at first.
+    pongs = [payload for _, (opcode, payload) in received if opcode == PONG]
+    assert pongs in ([b"1000", b"2000"], [b"2000"])
+    times = [at for at, _ in received]
+    assert min(last - first for first, last in zip(times, times[5:], strict=False)) > 1.0
+
+
+def test_feed_refused_for_a_time_comes_again_after_it(server: Server, make_feed: MakeFeed) -> None:
+    feed = make_feed(server.url)
+    feed.start()
+    refused = Peer(server.accept_tcp())
+    refused.sock.sendall(
+        b"HTTP/1.1 429 Too Many Requests\r\nRetry-After: 1\r\nContent-Length: 0\r\n\r\n"
+    )
+    refused_s = time.monotonic()
+
+    server.accept()
+
+    assert time.monotonic() - refused_s > 0.9
+    assert feed.status().last_error == "handshake refused: HTTP 429 Too Many Requests"

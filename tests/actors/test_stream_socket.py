@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
-import ipaddress
 import os
 import socket
 import ssl
@@ -13,11 +11,9 @@ from typing import TYPE_CHECKING
 
 import pytest
 import websocket
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
 
 from actors.stream_socket import StreamSocket
+from tests.certificates import Authority
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
@@ -26,45 +22,16 @@ if TYPE_CHECKING:
 DEADLINE_S = 10.0
 
 
-def certificate(directory: Path) -> tuple[Path, Path]:
-    """Write a certificate for 127.0.0.1 that signs itself, and its key."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "test")])
-    now = dt.datetime.now(dt.UTC)
-    signed = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(hours=1))
-        .not_valid_after(now + dt.timedelta(hours=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
-            critical=False,
-        )
-        .sign(key, hashes.SHA256())
-    )
-    certificate_path, key_path = directory / "certificate.pem", directory / "key.pem"
-    certificate_path.write_bytes(signed.public_bytes(serialization.Encoding.PEM))
-    key_path.write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return certificate_path, key_path
-
-
 class TlsServer:
     """Reads one request over TLS and then does nothing until it is told to answer."""
 
     def __init__(self, directory: Path) -> None:
-        self.certificate, key = certificate(directory)
+        authority = Authority(directory)
+        self.certificate = authority.certificate
+        chain, key = authority.issue()
         self.asked, self.may_answer = threading.Event(), threading.Event()
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-        context.load_cert_chain(self.certificate, key)
+        context.load_cert_chain(chain, key)
         self.listener = context.wrap_socket(
             socket.create_server(("127.0.0.1", 0)), server_side=True
         )
@@ -91,7 +58,7 @@ def server(tmp_path: Path) -> Iterator[TlsServer]:
 
 def test_dial_refuses_a_certificate_nobody_vouches_for(server: TlsServer) -> None:
     with pytest.raises(ssl.SSLCertVerificationError):
-        StreamSocket().dial(server.url, timeout_s=DEADLINE_S)
+        StreamSocket(5).dial(server.url, timeout_s=DEADLINE_S)
 
     assert not server.asked.is_set()
 
@@ -103,7 +70,7 @@ def test_dial_trusts_the_authority_of_the_environment(
     server.may_answer.set()
 
     with pytest.raises(websocket.WebSocketBadStatusException, match="403"):
-        StreamSocket().dial(server.url, timeout_s=DEADLINE_S)
+        StreamSocket(5).dial(server.url, timeout_s=DEADLINE_S)
 
 
 def test_dial_elsewhere_goes_through_the_proxy_of_the_environment(
@@ -123,11 +90,11 @@ def test_dial_elsewhere_goes_through_the_proxy_of_the_environment(
 
 def dial_into_the_void(url: str) -> None:
     with suppress(OSError, websocket.WebSocketException):
-        StreamSocket().dial(url, timeout_s=DEADLINE_S)
+        StreamSocket(5).dial(url, timeout_s=DEADLINE_S)
 
 
 def test_end_of_a_connection_that_is_gone_does_nothing() -> None:
-    stream_socket = StreamSocket()
+    stream_socket = StreamSocket(5)
     stream_socket.end("before it was dialed")
     with socket.socket() as sock:
         stream_socket.sock = sock
@@ -140,7 +107,7 @@ def test_end_over_tls_wakes_the_thread_that_reads(
     server: TlsServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SSL_CERT_FILE", os.fspath(server.certificate))
-    stream_socket = StreamSocket()
+    stream_socket = StreamSocket(5)
     failures: list[Exception] = []
 
     def dial() -> None:

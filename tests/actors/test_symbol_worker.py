@@ -1,111 +1,24 @@
-"""A worker against the real exchange on loopback, with the coordinator's state in this process."""
+"""What a worker computes, and what it makes good, against the real exchange on loopback."""
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from actors.exchange.server import ExchangeServer
-from actors.symbol import SymbolWorker, WorkerStatus
-from pipeline.board import BoardPlan
-from pipeline.collector import Collector
-from pipeline.config import Config
-from pipeline.delivery import Envelope
+from actors.symbol import WorkerStatus
 from pipeline.exchange.replay import open_replay
-from pipeline.exchange.trades import TradeSource
-from pipeline.market import SyntheticMarket
-from pipeline.sharding import Shard
 from tests.waiting import wait_until
+from tests.workers import accounted, market, running
 
 DATA = Path(__file__).resolve().parents[2] / "../shared/data/ticks-freqtrade"
 
 
-class Coordination:
-    """Applies what a worker pushes; may be made unreachable."""
-
-    def __init__(self, config: Config) -> None:
-        plan = BoardPlan(
-            venue="exchange",
-            symbols=config.symbols,
-            every_us=config.sampling.every,
-            by_trade=False,
-            headline=config.features[0],
-            detector="zscore",
-            enter={},
-            exit={},
-            forward_fill_us=config.sampling.forward_fill,
-            history_us=config.board.history,
-            tick_size={},
-        )
-        self.lock = threading.Lock()
-        self.collector = Collector(plan, "test", 0)
-        self.reachable = True
-        self.refused = 0
-
-    def push(self, envelope: Envelope) -> int:
-        if not self.reachable:
-            self.refused += 1
-            raise ConnectionError("the coordinator is away")
-        with self.lock:
-            return self.collector.apply(envelope, time.time_ns() // 1000)
-
-    def health(self, symbol: str) -> dict[str, object]:
-        with self.lock:
-            rows = self.collector.health().filter(pl.col("symbol") == symbol)
-        return rows.row(0, named=True) if rows.height else {}
-
-    def bars(self) -> pl.DataFrame:
-        with self.lock:
-            return self.collector.bars()
-
-
-@contextmanager
-def running(
-    source: TradeSource, symbols: list[str], *, speed: float = 1.0, **sections: object
-) -> Iterator[tuple[SymbolWorker, Coordination]]:
-    server = ExchangeServer(source, host="127.0.0.1", port=0, speed=speed, admin=True)
-    port = server.start()
-    config = Config.model_validate(
-        {
-            "symbols": symbols,
-            "venue": {
-                "name": "exchange",
-                "websocket_url": f"ws://127.0.0.1:{port}",
-                "rest_url": f"http://127.0.0.1:{port}",
-            },
-            "board": {"history": "7d"},
-            **sections,
-        }
-    )
-    coordination = Coordination(config)
-    worker = SymbolWorker(Shard("shard", config.symbols), config, coordination.push)
-    worker.start()
-    try:
-        yield worker, coordination
-    finally:
-        worker.stop()
-        server.stop()
-
-
-def market(symbols: list[str], **settings: float) -> SyntheticMarket:
-    return SyntheticMarket(symbols, seed=3, start_us=time.time_ns() // 1000, **settings)  # type: ignore[arg-type]
-
-
-def accounted(row: dict[str, object]) -> bool:
-    ids = row["last_id"] - row["first_id"] + 1  # type: ignore[operator]
-    return row["live"] + row["backfilled"] == ids  # type: ignore[operator]
-
-
 def test_worker_of_two_symbols_is_warm_at_once_and_goes_on_live() -> None:
     symbols = ["BTCUSDT", "ETHUSDT"]
-    with running(market(symbols), symbols) as (worker, seen):
+    with running(market(symbols), symbols) as (worker, seen, _):
 
         def warm() -> bool:
             with seen.lock:
@@ -128,11 +41,13 @@ def test_worker_of_two_symbols_is_warm_at_once_and_goes_on_live() -> None:
 
 
 def test_worker_whose_connection_is_cut_backfills_what_it_missed() -> None:
-    with running(market(["BTCUSDT"], trades_per_s=500.0), ["BTCUSDT"]) as (worker, seen):
+    with running(market(["BTCUSDT"], trades_per_s=500.0), ["BTCUSDT"]) as (worker, seen, _):
         wait_until(lambda: seen.health("BTCUSDT").get("live", 0) > 200, "live trades")  # type: ignore[operator]
         for _ in range(3):
             before = worker._feed.status().generation
-            worker._feed.reconnect("cut by the test")
+            current = worker._feed.status().current
+            assert current is not None
+            worker._feed.reconnect(current.line, "cut by the test")
             wait_until(lambda: worker._feed.status().generation > before, "a new connection")  # noqa: B023
             wait_until(lambda: worker._feed.status().generation == worker._verified, "the check")
         wait_until(lambda: seen.health("BTCUSDT")["pending"] == 0, "no holes")
@@ -146,7 +61,7 @@ def test_worker_whose_connection_is_cut_backfills_what_it_missed() -> None:
 def test_worker_whose_buffer_overflows_backfills_what_it_dropped() -> None:
     small = {"max_buffered_trades": 1000, "flush": "1s"}
     source = market(["BTCUSDT"], trades_per_s=2000.0)
-    with running(source, ["BTCUSDT"], actors=small) as (worker, seen):
+    with running(source, ["BTCUSDT"], actors=small) as (worker, seen, _):
         wait_until(lambda: worker._buffer.dropped > 1000, "dropped messages")
         wait_until(lambda: seen.health("BTCUSDT").get("backfilled", 0) > 1000, "their backfill")  # type: ignore[operator]
     row = seen.health("BTCUSDT")
@@ -155,7 +70,7 @@ def test_worker_whose_buffer_overflows_backfills_what_it_dropped() -> None:
 
 
 def test_worker_without_its_coordinator_keeps_every_frame() -> None:
-    with running(market(["BTCUSDT"]), ["BTCUSDT"]) as (_, seen):
+    with running(market(["BTCUSDT"]), ["BTCUSDT"]) as (_, seen, _):
         wait_until(lambda: seen.health("BTCUSDT").get("bars", 0) > 0, "a first bar")  # type: ignore[operator]
         seen.reachable = False
         wait_until(lambda: seen.refused >= 3, "refused pushes")
@@ -168,7 +83,7 @@ def test_worker_without_its_coordinator_keeps_every_frame() -> None:
 
 def test_worker_digest_equals_the_exchange_ledger() -> None:
     source = market(["BTCUSDT"], trades_per_s=1000.0)
-    with running(source, ["BTCUSDT"], actors={"digest": True}) as (worker, seen):
+    with running(source, ["BTCUSDT"], actors={"digest": True}) as (worker, seen, _):
         wait_until(lambda: seen.health("BTCUSDT").get("live", 0) > 2000, "live trades")  # type: ignore[operator]
         worker.stop()
         row = seen.health("BTCUSDT")
@@ -184,7 +99,7 @@ def test_worker_digest_equals_the_exchange_ledger() -> None:
 @pytest.mark.skipif(not DATA.exists(), reason="the recorded market data is not here")
 def test_worker_of_recorded_trades_makes_the_bars_the_venue_made_itself() -> None:
     replay = open_replay([f"XRPETH={DATA / 'XRP_OLD-trades.json.gz'}"])
-    with running(replay, ["XRPETH"], speed=50_000.0) as (_, seen):
+    with running(replay, ["XRPETH"], speed=50_000.0) as (_, seen, _):
         wait_until(lambda: seen.health("XRPETH").get("last_id") == 13_532_283, "the last trade")
         # The venue's clock goes on after the tape: it closes the last bars.
         end = datetime(2019, 10, 13, 11, 20, tzinfo=UTC)

@@ -17,9 +17,12 @@ import pytest
 import ray
 
 from actors import deployment
+from actors.allowance import Allowance
 from actors.client import PipelineClient, find_pipeline
 from actors.supervise import Pipeline
 from pipeline.config import Config
+from pipeline.errors import VenueDisconnected
+from pipeline.venues.protocol import Limits
 from tests.actors.kraken_server import SYMBOL, KrakenServer
 from tests.commands import Command
 from tests.waiting import wait_until
@@ -319,3 +322,30 @@ def test_status_of_a_cluster_whose_token_is_not_at_hand_says_what_to_set(
     assert status.wait() == 1
     assert "for want of a token: set RAY_AUTH_MODE=token" in status.errors.splitlines()[-1]
     assert "Traceback" not in status.errors
+
+
+@pytest.mark.usefixtures("cluster")
+def test_budget_is_one_for_all_and_a_ban_survives_its_actor(tmp_path: Path) -> None:
+    limits = Limits(weight=1000, connections=10, messages=5)
+    budget = deployment.start_budget(limits, "api.example", tmp_path / "bans.json")
+    try:
+        one, other = (Allowance(deployment.BudgetCall(), limits) for _ in range(2))
+        one.spend(400)
+        other.spend(400)
+        with pytest.raises(VenueDisconnected, match="the budget of 900 a minute is spent"):
+            one.spend(400)
+        other.limited(60.0, "HTTP 418 banned")
+        first = pid_of(budget)
+        ray.kill(budget, no_restart=False)
+        wait_until(lambda: restarted(budget, first), "another actor")
+        with pytest.raises(VenueDisconnected, match="HTTP 418 banned"):
+            Allowance(deployment.BudgetCall(), limits).spend(4)
+    finally:
+        deployment.end([budget])
+
+
+def restarted(actor: Any, pid: int) -> bool:  # noqa: ANN401 - a handle
+    try:
+        return pid_of(actor) != pid
+    except ray.exceptions.RayActorError:
+        return False

@@ -129,6 +129,26 @@ def test_trades_are_asked_for_from_a_trade_on_by_its_id_or_its_time(
     assert len({first.url, later_id.url, later_time.url}) == 2
 
 
+def test_control_messages_name_what_they_are_about_and_their_request(
+    venue: Venue, samples: Samples
+) -> None:
+    symbols = [samples.symbol, samples.symbol.replace("BTC", "ETH")]
+    subscribe = venue.subscribe_message(symbols, 1234)
+    unsubscribe = venue.unsubscribe_message(symbols, 1234)
+    for message in (subscribe, unsubscribe):
+        assert [message.upper().count(text) for text in (*symbols, "1234")] == [1, 1, 1]
+    assert subscribe != unsubscribe
+    audit = venue.audit_message(1234)
+    assert audit is None or "1234" in audit
+
+
+def test_limits_allow_something_and_an_answer_without_headers_says_no_weight(venue: Venue) -> None:
+    limits = venue.limits
+    assert min(limits.weight, limits.connections) > 0
+    assert limits.messages > 1
+    assert venue.used_weight({}) is None
+
+
 def test_pages_hold_more_than_one_row(venue: Venue) -> None:
     assert venue.trades_page > 1
     assert venue.bars_page > 1

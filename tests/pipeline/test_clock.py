@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-from pipeline.clock import VenueClock
+from pipeline.clock import Skew, VenueClock
 
 
 def test_clock_before_the_second_reading_is_unknown() -> None:
@@ -74,3 +74,23 @@ def test_clock_told_in_seconds_of_a_fast_replay_is_not_taken_for_one_that_keeps_
     clock.read(0, 0, 0)
     clock.read(50_000_000, 5_000_000, 5_000_000)
     assert clock.speed == 10.0
+
+
+def test_skew_is_that_of_the_fastest_recent_answer_give_or_take_half_its_round_trip() -> None:
+    clock = VenueClock()
+    assert clock.skew(0, 0) is None
+    clock.read(5_000_000, 0, 100)
+    assert clock.skew(0, 0) is None
+    clock.read(6_000_400, 1_000_000, 1_002_000)
+    # The first answer: its venue time was 5 s at 50 us; a second later it is 6 s, and here 5.9 s.
+    assert clock.skew(1_000_050, 5_900_000) == Skew(100_000, 50)
+    for second in range(2, 6):
+        clock.read(5_000_000 + second * 1_000_000, second * 1_000_000, second * 1_000_000 + 3_000)
+    assert clock.skew(6_001_500, 11_000_500) == Skew(-500, 1_500)
+
+
+def test_skew_of_a_replay_is_unknown() -> None:
+    clock = VenueClock()
+    clock.read(0, 0, 0)
+    clock.read(100_000_000, 1_000_000, 1_000_000)
+    assert clock.skew(2_000_000, 0) is None

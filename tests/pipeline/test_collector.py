@@ -1,14 +1,16 @@
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import replace
 
 import polars as pl
 import pytest
 
 from pipeline.board import SAMPLES, BoardPlan
+from pipeline.clock import Skew
 from pipeline.collector import MAX_ALERTS, Collector
 from pipeline.config import Config
-from pipeline.delivery import Envelope, Payload, to_ipc
+from pipeline.delivery import Envelope, Payload, Timing, to_ipc
 from pipeline.engine import ShardEngine
 from pipeline.schema import ALERTS
 from tests.pipeline.test_engine import noisy
@@ -239,3 +241,25 @@ def test_apply_of_a_restated_bar_tells_its_sample_again() -> None:
     assert again["open_time"].to_physical().to_list()[0] == START_US + 8 * S
     assert again["revision"].unique().to_list() == [1]
     assert again["complete"].all()
+
+
+def test_report_tells_latencies_and_the_surest_clock() -> None:
+    state, shard = collector(), engine()
+    now_us = 1_700_000_000 * S
+    for seq, error_us in ((1, 900), (2, 400), (3, 700)):
+        one = envelope(shard, trades_frame([]), seq)
+        counts = {"receive": Counter({20: 98, 30: 2})}
+        timing = Timing(now_us - 30, counts, Skew(-1_500, error_us))
+        payload = replace(one.payload, timing=timing)
+        state.apply(replace(one, shard=f"shard{seq}", seq=1, payload=payload), now_us)
+    report = state.report(now_us, {})
+    assert report["latency_ms"] == {
+        "receive": {"p50": 0.020, "p99": 0.030},
+        "apply": {"p50": 0.030, "p99": 0.030},
+    }
+    assert report["clock"] == {"venue_ahead_ms": -1.5, "error_ms": 0.4}
+
+
+def test_report_without_any_measure_says_so() -> None:
+    report = collector().report(S, {})
+    assert (report["latency_ms"], report["clock"]) == ({}, None)

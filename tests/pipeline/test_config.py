@@ -31,7 +31,12 @@ def test_config_of_every_shipped_file_loads(path: Path) -> None:
 def test_config_with_symbols_only_has_the_documented_defaults(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, "symbols: [BTCUSDT]"))
     assert config.model_dump(mode="json") == {
-        "venue": {"name": "exchange", "websocket_url": None, "rest_url": None},
+        "venue": {
+            "name": "exchange",
+            "websocket_url": None,
+            "rest_url": None,
+            "ca_file": None,
+        },
         "exchange": {"seed": 7, "trades_per_s": None, "jumps_per_hour": 6.0, "history": "75m"},
         "symbols": ["BTCUSDT"],
         "sampling": {
@@ -56,6 +61,7 @@ def test_config_with_symbols_only_has_the_documented_defaults(tmp_path: Path) ->
         "actors": {
             "symbols_per_actor": "auto",
             "flush": "250ms",
+            "connection_life": "23h",
             "digest": False,
             "max_buffered_trades": 200_000,
             "max_held_trades": 200_000,
@@ -67,6 +73,7 @@ def test_config_with_symbols_only_has_the_documented_defaults(tmp_path: Path) ->
             "origins": [],
             "history": "1h",
         },
+        "storage": {"directory": "data"},
     }
 
 

@@ -132,3 +132,28 @@ def test_bars_request_of_an_interval_of_the_venue_names_it(interval: str) -> Non
 def test_bars_request_of_another_length_says_what_there_is(every: str) -> None:
     with pytest.raises(VenueError, match=rf"a bar length of 1s, 1m, 3m, .*, 1d, found {every}"):
         BINANCE.bars_request("BTCUSDT", every_us=parse_duration(every), start_us=0, end_us=1)
+
+
+def test_control_messages_are_what_the_venue_documents() -> None:
+    assert json.loads(BINANCE.audit_message(3)) == {"method": "LIST_SUBSCRIPTIONS", "id": 3}
+    for method, message in (
+        ("SUBSCRIBE", BINANCE.subscribe_message(["BTCUSDT", "ETHUSDT"], 4)),
+        ("UNSUBSCRIBE", BINANCE.unsubscribe_message(["BTCUSDT", "ETHUSDT"], 4)),
+    ):
+        assert json.loads(message) == {
+            "method": method,
+            "params": ["btcusdt@aggTrade", "ethusdt@aggTrade"],
+            "id": 4,
+        }
+
+
+@pytest.mark.parametrize(
+    ("headers", "weight"),
+    [
+        ({"x-mbx-used-weight-1m": "1207", "x-mbx-used-weight": "9"}, 1207),
+        ({"x-mbx-used-weight": "9"}, None),
+        ({"x-mbx-used-weight-1m": "many"}, None),
+    ],
+)
+def test_used_weight_is_that_of_the_minute(headers: dict[str, str], weight: int | None) -> None:
+    assert BINANCE.used_weight(headers) == weight

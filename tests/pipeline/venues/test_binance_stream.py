@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from pipeline.schema import REJECTED, TRADES
 from pipeline.venues.binance_stream import parse_stream
+from pipeline.venues.protocol import Audit
 
 if TYPE_CHECKING:
     from pipeline.venues.protocol import Parsed
@@ -308,3 +309,17 @@ def test_parse_in_two_batches_gives_what_one_gives(messages: list[bytes], cut: i
 
     assert head.trades.vstack(tail.trades).equals(whole.trades)
     assert head.rejected.vstack(tail.rejected).equals(whole.rejected)
+
+
+def test_answer_to_an_audit_tells_the_symbols_whose_trades_are_subscribed() -> None:
+    parsed = parse(
+        b'{"result":["btcusdt@aggTrade","ethusdt@depth","x","solusdt@aggTrade"],"id":1007}',
+        b'{"result":[],"id":1008}',
+        b'{"result":["btcusdt@aggTrade"],"id":null}',
+        b'{"result":null,"id":1}',
+    )
+    assert parsed.audits == (
+        Audit(1007, frozenset({"BTCUSDT", "SOLUSDT"})),
+        Audit(1008, frozenset()),
+    )
+    assert parsed.replies == 4
