@@ -32,6 +32,7 @@ _POLL_S = 0.1
 _STEADY_S = 3.0
 _START_LIMIT_S = 90.0
 _HEAL_LIMIT_S = 60.0
+_SKEWED_MS = 1_000.0
 
 
 def run_chaos(config: Config, scenarios: Sequence[Scenario], report_path: Path | None) -> int:
@@ -145,7 +146,7 @@ class _Stage:
 
     def _sight(self) -> Sight:
         assert self._client is not None  # noqa: S101 - as above
-        snapshot = self._client.snapshot(1 << 62)
+        snapshot, report = self._client.snapshot(1 << 62), self._client.report()
         health = snapshot.health
         reporting = health.height == len(self._config.symbols)
         ages = health["last_trade_age_s"] if reporting else None
@@ -156,8 +157,9 @@ class _Stage:
             pending=int(health["pending"].sum()),
             backfilled=int(health["backfilled"].sum()),
             duplicates=int(health["duplicates"].sum()),
-            rejected=int(health["rejected"].sum()),
-            skewed=False,
+            # Also those that name no symbol.
+            rejected=report["totals"]["rejected"],
+            skewed=report["clock"] is not None and _is_skewed(report["clock"]),
             behind_s=float("inf") if oldest_s is None else float(oldest_s),  # type: ignore[arg-type]  # of a Float64 column
         )
 
@@ -192,3 +194,7 @@ class _Stage:
 
 def _is_well(sight: Sight) -> bool:
     return sight.is_well
+
+
+def _is_skewed(clock: Mapping[str, float]) -> bool:
+    return abs(clock["venue_ahead_ms"]) - clock["error_ms"] > _SKEWED_MS

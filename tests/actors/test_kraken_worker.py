@@ -14,8 +14,8 @@ from pipeline.config import Config
 from pipeline.sharding import Shard
 from pipeline.venues.registry import venue_for
 from tests.actors.kraken_server import SYMBOL, KrakenServer, price_at
-from tests.actors.test_symbol_worker import Coordination, accounted
 from tests.waiting import wait_until
+from tests.workers import Coordination, accounted
 
 
 @contextmanager
