@@ -44,6 +44,9 @@ _LAST_CHECK_US = HOUR
 #: A trade that REST shows has so long to come on the stream.
 _UNDER_WAY_US = 2 * SECOND
 
+#: A stream that was subscribed to again has so long to speak.
+_CURED_US = 4 * SECOND
+
 #: What REST is asked for at a time.
 _CHECKS = 16
 
@@ -272,7 +275,7 @@ class ConnectionWatch:
         if not silent.any():
             return [], None
         self._behind_us[silent] = _NOT
-        self._next_check_us[silent] = now_us + ANSWER_US
+        self._next_check_us[silent] = now_us + _CURED_US
         self._cures[silent] += 1
         names = [self._symbols[at] for at in np.flatnonzero(silent).tolist()]
         if self._cures.max() > 1:

@@ -34,7 +34,7 @@ _SHORTEST_SURPRISE_US = SECOND
 _IMPLAUSIBLE = 13.0
 
 #: With a look every 250 ms a dead stream is found within 3 s.
-SHORTEST_US = 2750 * MILLISECOND
+SHORTEST_US = 2500 * MILLISECOND
 
 #: Nothing is left unasked for longer, however quiet it is.
 LONGEST_US = 2 * HOUR

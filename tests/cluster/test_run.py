@@ -328,6 +328,7 @@ def test_status_of_a_cluster_whose_token_is_not_at_hand_says_what_to_set(
 def test_budget_is_one_for_all_and_a_ban_survives_its_actor(tmp_path: Path) -> None:
     limits = Limits(weight=1000, connections=10, messages=5)
     budget = deployment.start_budget(limits, "api.example", tmp_path / "bans.json")
+    first = pid_of(budget)  # it is up
     try:
         one, other = (Allowance(deployment.BudgetCall(), limits) for _ in range(2))
         one.spend(400)
@@ -335,13 +336,35 @@ def test_budget_is_one_for_all_and_a_ban_survives_its_actor(tmp_path: Path) -> N
         with pytest.raises(VenueDisconnected, match="the budget of 900 a minute is spent"):
             one.spend(400)
         other.limited(60.0, "HTTP 418 banned")
-        first = pid_of(budget)
         ray.kill(budget, no_restart=False)
         wait_until(lambda: restarted(budget, first), "another actor")
         with pytest.raises(VenueDisconnected, match="HTTP 418 banned"):
             Allowance(deployment.BudgetCall(), limits).spend(4)
     finally:
         deployment.end([budget])
+
+
+def test_run_while_a_ban_holds_asks_nothing_and_says_until_when(
+    cluster: str, command: Start, tmp_path: Path
+) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as venue:
+        host = f"127.0.0.1:{venue.getsockname()[1]}"
+        ban = {"until": "2099-01-01T00:00:00Z", "reason": "HTTP 418 IP banned"}
+        (tmp_path / "bans.json").write_text(json.dumps({host: ban}))
+        urls = {"websocket_url": f"ws://{host}", "rest_url": f"http://{host}"}
+        config = small(
+            tmp_path,
+            venue={"name": "exchange", **urls},
+            storage={"directory": str(tmp_path)},
+        )
+        run = command("run", str(config), "--no-board", "--address", cluster)
+        assert run.wait() == 1
+        assert "not sent, too many requests for" in run.errors
+        assert "HTTP 418 IP banned" in run.errors
+        venue.settimeout(0.0)
+        with pytest.raises(BlockingIOError):
+            venue.accept()
+    assert nothing_is_left()
 
 
 def restarted(actor: Any, pid: int) -> bool:  # noqa: ANN401 - a handle
