@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+_OF_LATE_S = 10.0
+
 
 class Intake:
     """Drains a buffer; it belongs to one thread.
@@ -48,6 +50,7 @@ class Intake:
         self._dropped = 0
         self.care = StreamCare(venue, shard.symbols, feed, catch_up)
         self.traded_s = time.monotonic()
+        self._dropped_s: float | None = None
         self.newest_event_us: int | None = None
 
     def overflowed(self) -> bool:
@@ -57,9 +60,15 @@ class Intake:
         """
         dropped, self._dropped = self._buffer.dropped - self._dropped, self._buffer.dropped
         if dropped:
+            self._dropped_s = time.monotonic()
             logger.warning("buffer full shard=%s dropped=%d", self._shard.name, self._dropped)
             self.care.overheard()
         return dropped > 0
+
+    @property
+    def dropping(self) -> bool:
+        """Whether messages were dropped of late."""
+        return self._dropped_s is not None and time.monotonic() - self._dropped_s < _OF_LATE_S
 
     def take(self) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Return TRADES and REJECTED of what has arrived, and look after the connections."""

@@ -20,14 +20,14 @@ if TYPE_CHECKING:
 def status_table(report: dict[str, Any], snapshot: BoardSnapshot, spending: Spending) -> None:
     """Print one row a symbol, and lines about the whole and about the venue's limits."""
     table = Table()
-    for column in ("symbol", "feed", "last trade", "coverage", "lag", *COUNTS):
+    for column in ("symbol", "condition", "last trade", "coverage", "lag", *COUNTS):
         table.add_column(
             column.replace("_", " "), justify="left" if column == "symbol" else "right"
         )
     for row in snapshot.health.iter_rows(named=True):
         table.add_row(
             row["symbol"],
-            "up" if snapshot.connected[row["symbol"]] else "down",
+            row["condition"],
             _measure(row["last_trade_age_s"], "s ago"),
             f"{row['coverage_frac']:.4%}",
             _measure(row["lag_ms"], "ms"),

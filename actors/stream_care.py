@@ -131,6 +131,17 @@ class StreamCare:
             self._feed.promote(self._awaited[0])
             self._awaited = None
 
+    def doubts(self) -> tuple[frozenset[str], frozenset[str]]:
+        """Return the symbols that are unusually silent, and those of which REST knows more."""
+        watch = None if self._current is None else self._watches.get(self._current)
+        if watch is None:
+            return frozenset(), frozenset()
+        unusual, behind = (
+            frozenset(symbol for symbol, is_one in zip(self._symbols, mask, strict=True) if is_one)
+            for mask in watch.doubts(_now_us())
+        )
+        return unusual, behind
+
     @property
     def suspect(self) -> bool:
         """Whether the current connection is so silent that trades may be lost on it."""

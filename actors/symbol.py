@@ -22,6 +22,7 @@ from actors.line import LineOptions
 from actors.rest import RestClient
 from actors.trust import trust_of
 from pipeline.backoff import Backoff
+from pipeline.conditions import SKEWED_US, FeedState
 from pipeline.delivery import Outbox, Payload, Timing, to_ipc
 from pipeline.durations import SECOND
 from pipeline.engine import ShardEngine
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.budget import BudgetPort
+    from actors.feed import FeedStatus
     from pipeline.analysis import StepResult
     from pipeline.config import Config
     from pipeline.delivery import Envelope
@@ -280,12 +282,27 @@ class SymbolWorker:
         venue_us = self._catch_up.venue_us(time.monotonic_ns() // 1000)
         return 0 if venue_us is None else venue_us - time.time_ns() // 1000
 
+    def _feed_state(self, feed: FeedStatus) -> FeedState:
+        """Return what the health of the symbols is told by."""
+        skew = self._catch_up.skew()
+        unusual, behind = self._intake.care.doubts()
+        return FeedState(
+            connected=feed.connected,
+            reconnects=feed.reconnects,
+            handovers=feed.handovers,
+            suspect=self._intake.care.suspect,
+            dropping=self._intake.dropping,
+            skewed=skew is not None and abs(skew.skew_us) - skew.error_us > SKEWED_US,
+            behind=behind,
+            unusual=unusual,
+        )
+
     def _report(self, result: StepResult) -> None:
         self._reported_s = time.monotonic()
         venue_us = self._catch_up.venue_us(time.monotonic_ns() // 1000)
         latencies, self._latencies = self._latencies, no_counts()
         feed = self._feed.status()
-        health = self._engine.health(venue_us=venue_us, reconnects=feed.reconnects)
+        health = self._engine.health(venue_us=venue_us, feed=self._feed_state(feed))
         self._delivery.put(
             Payload(
                 bars=to_ipc(result.bars),

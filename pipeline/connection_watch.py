@@ -185,6 +185,12 @@ class ConnectionWatch:
         wait_us = min(max(silent_us, FIRST_CHECK_US), _LAST_CHECK_US)
         self._next_check_us[at] = now_us + wait_us
 
+    def doubts(self, now_us: int) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return, symbol by symbol, whether it is unusually silent, and whether REST knows more."""
+        unusual = self._gaps.implausible(now_us - self._last_us)
+        behind = (self._behind_us != _NOT) | (self._cures > 0)
+        return unusual[:-1], behind[:-1]
+
     def suspect(self, now_us: int) -> bool:
         """Return whether it is so silent that trades may be on their way to nowhere."""
         silent_us = now_us - self._last_us

@@ -9,8 +9,10 @@ import polars as pl
 
 from pipeline.analysis import Analysis, StepResult, join_results
 from pipeline.bars import BarBuilder
+from pipeline.conditions import FeedState, conditions
 from pipeline.continuity import PartsCheck
 from pipeline.digest import TradeDigest
+from pipeline.durations import SECOND
 from pipeline.healing import Progress
 from pipeline.health import Tallies, health_frame
 from pipeline.ledger import Ledger
@@ -69,6 +71,7 @@ class ShardEngine:
         self.symbols = tuple(symbols)
         self.rejected_unnamed = 0
         self._symbol_type = pl.Enum(self.symbols)
+        self._quiet_after_s = config.sampling.forward_fill / SECOND
         self._index = {symbol: at for at, symbol in enumerate(self.symbols)}
         self._ledger = Ledger(len(self.symbols), config.actors.max_held_trades)
         self._tallies = Tallies(len(self.symbols))
@@ -271,22 +274,27 @@ class ShardEngine:
             else:
                 self.rejected_unnamed += count
 
-    def health(self, *, venue_us: int | None, reconnects: int = 0) -> pl.DataFrame:
+    def health(self, *, venue_us: int | None, feed: FeedState | None = None) -> pl.DataFrame:
         """Return HEALTH.
 
         Args:
             venue_us: The venue's clock; null while it is unknown.
-            reconnects: Of the connection that carries these symbols.
+            feed: Of the connection that carries these symbols; null in history.
         """
-        return health_frame(
+        health = health_frame(
             self.symbols,
             self._ledger,
             self._tallies,
             venue_us=venue_us,
-            reconnects=reconnects,
+            feed=FeedState() if feed is None else feed,
             alerts=self._analysis.alerts,
             sha256=[digest.hexdigest() for digest in self._digests] or None,
         )
+        if feed is None:
+            return health
+        losing = [] if self._restating is None else self._restating.losing()
+        words = conditions(health, feed, losing, quiet_after_s=self._quiet_after_s)
+        return health.with_columns(words)
 
     def _sampler_of(self, config: Config) -> Sampler:
         sampling = config.sampling

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pipeline.closed_bars import ClosedBars
+    from pipeline.conditions import FeedState
     from pipeline.ledger import Ledger
     from pipeline.trade_columns import TradeColumns
 
@@ -96,7 +97,7 @@ def health_frame(
     tallies: Tallies,
     *,
     venue_us: int | None,
-    reconnects: int,
+    feed: FeedState,
     alerts: NDArray[np.int64],
     sha256: Sequence[str] | None,
 ) -> pl.DataFrame:
@@ -107,7 +108,7 @@ def health_frame(
         ledger: Of these symbols.
         tallies: Of these symbols.
         venue_us: The venue's clock; null while it is unknown.
-        reconnects: Of the connection that carries these symbols.
+        feed: Of the connection that carries these symbols.
         alerts: Per symbol, how many started.
         sha256: Per symbol; null without digests.
     """
@@ -118,6 +119,7 @@ def health_frame(
     return pl.DataFrame(
         {
             "symbol": pl.Series(symbols, dtype=pl.String),
+            "condition": None,
             "first_id": _known(ledger.first_id),
             "last_id": _known(ledger.last_id),
             "last_price": pl.Series(tallies.last_price.copy(), nan_to_null=True),
@@ -131,7 +133,8 @@ def health_frame(
             "late": tallies.late.copy(),
             "rejected": tallies.rejected + ledger.implausible,
             "coverage_frac": np.where(known == 0, 1.0, here / np.maximum(known, 1)),
-            "reconnects": reconnects,
+            "reconnects": feed.reconnects,
+            "handovers": feed.handovers,
             "lag_ms": _known(tallies.lag_us) / MILLISECOND,
             "bars": tallies.bars.copy(),
             "incomplete_bars": tallies.incomplete_bars.copy(),

@@ -19,7 +19,7 @@ from pipeline.bar_records import BAR
 from pipeline.closed_bars import closed_bars
 from pipeline.eras import SAMPLER, Era
 from pipeline.lost_spans import LostSpans, id_runs, mark_complete
-from pipeline.marks import NEVER
+from pipeline.marks import NEVER, ONWARD
 from pipeline.restated_bars import bars_again
 from pipeline.retelling import AlertLog
 from pipeline.trade_columns import TradeColumns
@@ -79,6 +79,20 @@ class Restating:
             era.replace(index, np.empty(0, dtype=BAR))
             era.stands[index] = self._stand(index)
         self._alerts.forget(self._symbols[index])
+
+    def losing(self) -> list[str]:
+        """Return the symbols with lost ids of bars that could be told again."""
+        return [
+            self._symbols[index]
+            for index in np.flatnonzero(self._ledger.lost).tolist()
+            if any(last >= self._oldest_id(index) for _, last in self._ledger.lost_ranges(index))
+        ]
+
+    def _oldest_id(self, index: int) -> int:
+        """Return the first id in the bars that could be told again; ONWARD without one."""
+        firsts = (era.bars_of(index) for era in self._eras)
+        traded = [bars["first_id"][bars["trades"] > 0] for bars in firsts]
+        return int(np.concatenate(traded).min(initial=ONWARD))
 
     def is_newest(self, recovered: TradeColumns) -> NDArray[np.bool_]:
         """Say which of recovered trades are of bars later than any that can be open.

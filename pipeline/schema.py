@@ -88,6 +88,7 @@ ALERTS = pl.Schema(
 HEALTH = pl.Schema(
     {
         "symbol": pl.String(),
+        "condition": pl.String(),  # see pipeline.conditions; null in history
         "first_id": pl.Int64(),  # null before the first trade
         "last_id": pl.Int64(),
         "last_price": pl.Float64(),
@@ -101,7 +102,8 @@ HEALTH = pl.Schema(
         "late": pl.Int64(),
         "rejected": pl.Int64(),
         "coverage_frac": pl.Float64(),  # (live + backfilled) / all ids
-        "reconnects": pl.Int64(),
+        "reconnects": pl.Int64(),  # connections opened in the place of a lost one
+        "handovers": pl.Int64(),  # connections opened, and proven, before another was dropped
         "lag_ms": pl.Float64(),  # event to receive, of the newest trade, on corrected clocks
         "bars": pl.Int64(),
         "incomplete_bars": pl.Int64(),
