@@ -153,7 +153,8 @@ class _Stage:
         oldest_s = None if ages is None or ages.null_count() else ages.max()
         return Sight(
             connected=reporting and all(snapshot.connected.values()),
-            reconnects=int(health["reconnects"].sum()),
+            reconnects=int(health["reconnects"].sum() + health["handovers"].sum()),
+            stale=bool((health["condition"] == "stale").any()),
             pending=int(health["pending"].sum()),
             backfilled=int(health["backfilled"].sum()),
             duplicates=int(health["duplicates"].sum()),

@@ -4,7 +4,7 @@
 |---|---|---|
 | `down` | there is no connection | another is opened, and what was missed is fetched |
 | `waiting` | no trade so far | |
-| `stale` | nothing comes, or nothing of this market, though it should | asked, and cured, as above |
+| `stale` | nothing comes, or not of this market, though it should | asked, and cured, as above |
 | `slow` | messages come faster than they are read, and some were dropped | they are fetched |
 | `healing` | ids are missing; later trades wait for them | they are fetched |
 | `skewed` | the venue's clock is wrong, or ours | latencies are corrected by it |

@@ -199,8 +199,8 @@ class ConnectionWatch:
     def proven(self, now_us: int, other: ConnectionWatch) -> bool:
         """Return whether it can take the place of another connection.
 
-        The audit says so; where there is none, it must have delivered, and for every symbol that
-        the other has delivered since this one was opened.
+        The audit says so; where there is none, something must have come, and trades of every symbol
+        that the other has delivered since this one was opened.
         """
         if self.subscribed:
             return True
@@ -208,7 +208,7 @@ class ConnectionWatch:
             return False
         due = other._last_us > self.opened_us + _UNDER_WAY_US
         enough = now_us - self.opened_us >= _PROOF_US
-        return enough and bool(self._heard[-1]) and not bool((due & ~self._heard).any())
+        return enough and self._alive_us > self.opened_us and not bool((due & ~self._heard).any())
 
     def step(self, now_us: int) -> Orders:
         """Return what to do now."""

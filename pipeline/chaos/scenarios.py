@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Literal
 
-#: What a pipeline shows once it has noticed: that a connection is gone or was replaced, that ids
-#: are missing or were fetched, rows it has refused, a clock that is wrong, or that trades come
+#: What a pipeline shows once it has noticed: that a connection is gone or was replaced, that a
+#: market is stale, that ids are missing or were fetched, rows it has refused, a clock that is wrong, or that trades come
 #: late. `none`: there is nothing to notice, only to survive.
-Sign = Literal["connection", "ids", "duplicates", "rejected", "clock", "lag", "none"]
+Sign = Literal["connection", "stale", "ids", "duplicates", "rejected", "clock", "lag", "none"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ SCENARIOS = (
         12.0,
     ),
     _one("truncate", "rejected", count=50),
-    _one("silent", "connection", 12.0, symbol="BTCUSDT"),
+    _one("silent", "stale", 20.0, symbol="BTCUSDT"),
     Scenario(
         "abort, duplicate, reorder",
         ({"fault": "duplicate", "count": 200}, {"fault": "reorder", "count": 200},

@@ -21,7 +21,8 @@ class Sight:
 
     Attributes:
         connected: Every feed is.
-        reconnects: Connections opened in the place of others.
+        reconnects: Connections opened in the place of others, lost or not.
+        stale: A market has newer trades than its stream tells.
         pending: Ids that are missing.
         backfilled: Ids that were fetched.
         duplicates: Rows whose id was there.
@@ -32,6 +33,7 @@ class Sight:
 
     connected: bool
     reconnects: int
+    stale: bool
     pending: int
     backfilled: int
     duplicates: int
@@ -43,6 +45,7 @@ class Sight:
         """Whether it shows a sign that was not there before."""
         return {
             "connection": not self.connected or self.reconnects > before.reconnects,
+            "stale": self.stale,
             "ids": self.pending > 0 or self.backfilled > before.backfilled,
             "duplicates": self.duplicates > before.duplicates,
             "rejected": self.rejected > before.rejected,

@@ -288,6 +288,15 @@ def test_successor_at_a_venue_that_cannot_be_asked_is_proven_by_what_it_delivers
     assert new.watch.proven(new.now_us, old.watch)
 
 
+def test_successor_in_a_market_without_trades_is_proven_by_a_heartbeat() -> None:
+    old = Setup(MUTE)
+    new = Setup(MUTE, gaps=old.gaps)
+    new.wait(6.0)
+    assert not new.watch.proven(new.now_us, old.watch)
+    new.watch.lives(new.now_us)
+    assert new.watch.proven(new.now_us, old.watch)
+
+
 def test_message_of_any_kind_shows_that_somebody_is_there() -> None:
     at = Setup(MUTE)
     at.run(60.0, 0, 1, 2)

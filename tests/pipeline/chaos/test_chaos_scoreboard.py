@@ -10,6 +10,7 @@ from pipeline.chaos.scoreboard import Outcome, Sight, chosen, scoreboard
 WELL = Sight(
     connected=True,
     reconnects=2,
+    stale=False,
     pending=0,
     backfilled=10,
     duplicates=3,
@@ -37,6 +38,7 @@ GOOD = Outcome(
     [
         ("connection", {"connected": False}),
         ("connection", {"reconnects": 3}),
+        ("stale", {"stale": True}),
         ("ids", {"pending": 1}),
         ("ids", {"backfilled": 11}),
         ("duplicates", {"duplicates": 4}),
