@@ -82,6 +82,7 @@ class _Stage:
         self._address = address
         self._pipeline = Pipeline(config, "chaos")
         self._client: PipelineClient | None = None
+        self._well_since_s: float | None = None
 
     def play(self, scenario: Scenario) -> Outcome:
         """Start, disturb, wait until all is well again, and compare with what was issued."""
@@ -95,13 +96,16 @@ class _Stage:
             self._switch("POST", fault)
         noticed = self._until(lambda sight: sight.shows(scenario.sign, before), scenario.lasts_s)
         detect_s = time.monotonic() - began_s if noticed else None
+        self._well_since_s = None
         self._until(lambda _: False, scenario.lasts_s - (time.monotonic() - began_s))
         lost = self._lost()
         self._switch("DELETE", None)
-        healed = self._until(_is_well, _HEAL_LIMIT_S)
-        heal_s = time.monotonic() - began_s if healed else None
+        self._until(_is_well, _HEAL_LIMIT_S)
         self._until(lambda _: False, _STEADY_S)
-        return self._outcome(lost, detect_s, heal_s)
+        well_since_s = self._well_since_s
+        return self._outcome(
+            lost, detect_s, None if well_since_s is None else well_since_s - began_s
+        )
 
     def close(self) -> None:
         """Stop the pipeline, if it runs."""
@@ -139,7 +143,12 @@ class _Stage:
         while time.monotonic() < end_s:
             if self._pipeline.watch():
                 raise ClusterError("the pipeline was asked to stop")
-            if condition(self._sight()):
+            sight = self._sight()
+            if not sight.is_well:
+                self._well_since_s = None
+            elif self._well_since_s is None:
+                self._well_since_s = time.monotonic()
+            if condition(sight):
                 return True
             time.sleep(_POLL_S)
         return False
@@ -153,7 +162,7 @@ class _Stage:
         oldest_s = None if ages is None or ages.null_count() else ages.max()
         return Sight(
             connected=reporting and all(snapshot.connected.values()),
-            reconnects=int(health["reconnects"].sum() + health["handovers"].sum()),
+            reconnects=int(health["reconnects"].sum()) + int(health["handovers"].sum()),
             stale=bool((health["condition"] == "stale").any()),
             pending=int(health["pending"].sum()),
             backfilled=int(health["backfilled"].sum()),

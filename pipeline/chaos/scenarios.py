@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 #: What a pipeline shows once it has noticed: that a connection is gone or was replaced, that a
-#: market is stale, that ids are missing or were fetched, rows it has refused, a clock that is wrong, or that trades come
-#: late. `none`: there is nothing to notice, only to survive.
+#: market is stale, that ids are missing or were fetched, rows it has refused, a clock that is
+#: wrong, or that trades come late. `none`: there is nothing to notice, only to survive.
 Sign = Literal["connection", "stale", "ids", "duplicates", "rejected", "clock", "lag", "none"]
 
 
