@@ -68,9 +68,9 @@ class Command:
         """Send what a service manager sends, to the command and all it has started."""
         os.killpg(self._process.pid, signal.SIGTERM)
 
-    def wait(self) -> int:
+    def wait(self, deadline_s: float = DEADLINE_S) -> int:
         """Wait for its end and return its exit code."""
-        code = self._process.wait(DEADLINE_S)
+        code = self._process.wait(deadline_s)
         self._reader.join(5)
         return code
 

@@ -17,6 +17,7 @@ from typing import Any
 from rich.console import Console
 
 from tests.benchmarks.board_size import board_size
+from tests.benchmarks.chaos import chaos
 from tests.benchmarks.feed_load import feed_load
 from tests.benchmarks.shard_path.job import shard_path
 from tests.benchmarks.start import start
@@ -67,6 +68,7 @@ LIVE = {
     "shard path": shard_path,
     "start of the demo": start,
     "feed at 20,000 trades/s": feed_load,
+    "chaos": chaos,
 }
 
 

@@ -9,7 +9,7 @@ from rich.table import Table
 
 Figures = dict[str, dict[str, Any]]
 
-MOST_COLUMNS = 10
+MOST_COLUMNS = 11
 
 
 def terminal_table(name: str, peers: Figures) -> Table:
