@@ -88,6 +88,11 @@ class Coordinator:
         with self._lock:
             return self._collector.report(_now_us(), self._restarts)
 
+    def replan(self, plan: BoardPlan) -> None:
+        """Take another plan; boards then start anew."""
+        with self._lock:
+            self._collector.replan(plan)
+
     def note_restarts(self, restarts: Mapping[str, int]) -> None:
         """Take how many actors were restarted since the start."""
         with self._lock:

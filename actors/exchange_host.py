@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import ray
 
 from actors.exchange.server import ExchangeServer
+from pipeline.exchange.listings import PROFILES
 from pipeline.market import SyntheticMarket
 
 if TYPE_CHECKING:
@@ -50,8 +51,12 @@ def synthetic_market(config: Config, *, start_us: int) -> SyntheticMarket:
     Raises:
         ConfigError: It has no such symbols.
     """
+    symbols = config.symbols
+    if config.symbol_rule is not None:  # all there are to choose from
+        quote = config.symbol_rule.quote
+        symbols = tuple(name for name, one in PROFILES.items() if one.listing.quote_asset == quote)
     return SyntheticMarket(
-        config.symbols,
+        symbols,
         seed=config.exchange.seed,
         start_us=start_us,
         trades_per_s=config.exchange.trades_per_s,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -12,21 +13,23 @@ from ray.exceptions import ActorDiedError, GetTimeoutError, RayActorError, RayEr
 
 from actors import deployment
 from actors.allowance import Allowance
+from actors.following import Following
 from actors.listing import listed_instruments
 from actors.rest import RestClient
 from actors.session import COORDINATOR
 from actors.trust import trust_of
 from pipeline.board import BoardPlan
 from pipeline.errors import ClusterError
-from pipeline.sharding import plan_shards
+from pipeline.sharding import Shard, plan_shards
 from pipeline.venues.registry import venue_for
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ray import ObjectRef
     from ray.actor import ActorHandle
 
     from pipeline.config import Config
-    from pipeline.sharding import Shard
     from pipeline.venues.protocol import Instrument, Venue
 
 logger = logging.getLogger(__name__)
@@ -64,6 +67,9 @@ class Pipeline:
         self._starts: dict[ObjectRef[Any], str] = {}
         self._working: set[str] = set()
         self._planned: list[Shard] = []
+        self._shards: dict[str, Shard] = {}
+        self._following: Following | None = None
+        self._plan: BoardPlan | None = None
         self._cpus = 1.0
         self._cpus_per_actor = 0.0
         self.restarts = {"symbol_actors": 0, "coordinator": 0}
@@ -96,8 +102,14 @@ class Pipeline:
         self._start_budget(venue, config)
         allowance = Allowance(deployment.BudgetCall(), venue.limits, venue.used_weight)
         rest = RestClient(allowance, trust=trust)
-        instruments = listed_instruments(venue, rest, config.symbols, self._config_path)
-        self._coordinator = deployment.start_coordinator(_board_plan(config, instruments))
+        if config.symbol_rule is None:
+            instruments = listed_instruments(venue, rest, config.symbols, self._config_path)
+        else:
+            self._following = Following(venue, rest, config.symbol_rule)
+            instruments = self._following.begin(self._config_path)
+            config = config.model_copy(update={"symbols": _names(instruments)})
+        self._plan = _board_plan(config, instruments)
+        self._coordinator = deployment.start_coordinator(self._plan)
         url = self._serve_board()
         resources = ray.cluster_resources()
         self._cpus = resources.get("CPU", 1.0)
@@ -127,6 +139,7 @@ class Pipeline:
             ClusterError: An actor is lost for good.
         """
         self._watch_exchange()
+        self._watch_listing()
         self._watch_starts()
         self._watch_symbol_actors()
         assert self._coordinator is not None  # noqa: S101 - watched only after `start`
@@ -139,6 +152,7 @@ class Pipeline:
             if self._incarnation is not None:
                 self.restarts["coordinator"] += 1
                 logger.warning("coordinator restarted")
+                self._coordinator.replan.remote(self._plan)  # it started with the first one
                 self._serve_board()
             self._incarnation = status.incarnation
         self._coordinator.note_restarts.remote(self.restarts)
@@ -203,12 +217,33 @@ class Pipeline:
         except (RayActorError, GetTimeoutError) as error:
             _raise_if_dead("exchange", error)
 
+    def _watch_listing(self) -> None:
+        """Follow a rule for symbols: watch what is listed, end what only holds delisted ones."""
+        change = None if self._following is None else self._following.look()
+        if change is None or self._following is None or self._coordinator is None:
+            return
+        names = _names(change.listed)
+        logger.info("listing changed new=%s delisted=%s", names, sorted(change.delisted))
+        self._config = self._config.model_copy(update={"symbols": self._config.symbols + names})
+        if names:
+            name = names[0] if len(names) == 1 else f"listed-{len(self._shards):03d}"
+            self._planned.append(Shard(name, names))
+        plan = _board_plan(self._config, self._following.watched)
+        self._plan = replace(plan, delisted=change.delisted)
+        self._coordinator.replan.remote(self._plan)
+        for name, shard in self._shards.items():
+            if change.delisted.issuperset(shard.symbols) and name in self._symbol_actors:
+                actor = self._symbol_actors.pop(name)
+                deployment.drain([actor], timeout_s=_WATCH_TIMEOUT_S)
+                deployment.end([actor])
+
     def _watch_starts(self) -> None:
         """Start symbol actors, as many at a time as CPUs: the first are warm while others load."""
         while self._planned and len(self._starts) < max(1, int(self._cpus)):
             shard = self._planned.pop(0)
             actor = deployment.start_symbol_actor(shard, self._config, cpus=self._cpus_per_actor)
             self._symbol_actors[shard.name] = actor
+            self._shards[shard.name] = shard
             self._start_symbol_actor(shard.name)
         if not self._starts:
             return
@@ -254,6 +289,10 @@ def _raise_if_dead(name: str, error: Exception) -> None:
     if isinstance(error, ActorDiedError):
         cause = str(error).partition("\n")[0]
         raise ClusterError(f"actor {name} is lost for good: {cause}") from error
+
+
+def _names(instruments: Sequence[Instrument]) -> tuple[str, ...]:
+    return tuple(instrument.symbol for instrument in instruments)
 
 
 def _here(config: Config) -> Config:

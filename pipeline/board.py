@@ -29,7 +29,7 @@ SAMPLES = pl.Schema(
 
 @dataclass(frozen=True, slots=True)
 class BoardPlan:
-    """What does not change while a pipeline runs."""
+    """What a board is told once; when it changes, the pipeline is to a board another one."""
 
     venue: str
     symbols: tuple[str, ...]  # in the order of the configuration
@@ -42,6 +42,7 @@ class BoardPlan:
     forward_fill_us: int  # a price without a newer trade is stale after so long
     history_us: int  # how much a snapshot can hold
     tick_size: Mapping[str, float]  # symbol -> smallest price step
+    delisted: frozenset[str] = frozenset()  # symbols that the venue has taken off
 
 
 @dataclass(frozen=True, slots=True)

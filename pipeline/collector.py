@@ -67,6 +67,7 @@ class Collector:
         self._unnamed: dict[str, int] = {}  # by shard
         self._live: deque[tuple[int, int]] = deque()  # when, trades since the report before
         self._restarts = 0
+        self._plans = 0  # that took the place of the first
         self._latencies = RecentLatencies()
         self._skews: dict[str, Skew] = {}  # by shard
 
@@ -83,6 +84,12 @@ class Collector:
                 self._time(envelope.shard, envelope.payload.timing, now_us)
         return self._inbox.watermark(envelope.shard)
 
+    def replan(self, plan: BoardPlan) -> None:
+        """Take another plan; boards then start anew, with all that is known."""
+        self._plan = plan
+        self._plans += 1
+        self._version += 1
+
     def note_restarts(self, restarts: int) -> None:
         """Take how many actors were restarted since the start."""
         self._restarts = restarts
@@ -91,7 +98,7 @@ class Collector:
         """Return what changed after a version."""
         alerts = [logged.row for logged in self._alerts.values() if logged.version > since]
         return BoardSnapshot(
-            incarnation=self._incarnation,
+            incarnation=f"{self._incarnation}/{self._plans}",
             version=self._version,
             taken_us=now_us,
             # The middle one: a shard whose clock is wrong does not speak for all.
@@ -111,7 +118,13 @@ class Collector:
 
     def health(self) -> pl.DataFrame:
         """Return the newest HEALTH row of every symbol that has reported, in the plan's order."""
-        rows = [self._health[symbol] for symbol in self._plan.symbols if symbol in self._health]
+        rows = [
+            self._health[symbol] | {"condition": "delisted"}
+            if symbol in self._plan.delisted
+            else self._health[symbol]
+            for symbol in self._plan.symbols
+            if symbol in self._health
+        ]
         return pl.DataFrame(rows, schema=HEALTH, orient="row")
 
     def report(self, now_us: int, restarts: Mapping[str, int]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 | word | what it means | what is done about it |
 |---|---|---|
+| `delisted` | the venue has taken the market off; told by the coordinator | its actor ends |
 | `down` | there is no connection | another is opened, and what was missed is fetched |
 | `waiting` | no trade so far | |
 | `stale` | nothing comes, or not of this market, though it should | asked, and cured, as above |

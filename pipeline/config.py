@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Literal, Self
+from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
@@ -11,8 +11,10 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    SerializerFunctionWrapHandler,
     ValidationInfo,
     field_validator,
+    model_serializer,
     model_validator,
 )
 
@@ -72,6 +74,9 @@ def _symbol(name: str) -> str:
         )
     return name
 
+
+#: Where a rule for symbols is kept; no key of a file.
+RULE = "symbol_rule"
 
 Symbol = Annotated[str, AfterValidator(_symbol)]
 
@@ -260,12 +265,33 @@ class OverrideConfig(_Section):
     detector: DetectorConfig
 
 
+class SymbolRule(_Section):
+    """Which markets to watch, where they are not named: those that trade the most.
+
+    Attributes:
+        quote: The asset they are priced in.
+        top: How many, by the volume of the last day.
+        exclude: Which not.
+        refresh: How often the venue is asked anew.
+    """
+
+    quote: Annotated[str, Field(min_length=1)]
+    top: Annotated[int, Field(ge=1, le=1000)]
+    exclude: Annotated[tuple[Symbol, ...], _LISTED, Field(max_length=1000)] = ()
+    refresh: Annotated[int, _between("10s", "1d"), _WRITTEN] = parse_duration("10m")
+
+
 class Config(_Section):
-    """Everything a pipeline is told."""
+    """Everything a pipeline is told.
+
+    `symbols` of a file are names, or a rule by which the venue's listing is chosen from; then
+    `symbols` here is empty until that is done.
+    """
 
     venue: VenueConfig = VenueConfig()
     exchange: ExchangeConfig = ExchangeConfig()
-    symbols: Annotated[tuple[Symbol, ...], _LISTED, Field(min_length=1, max_length=5000)]
+    symbol_rule: SymbolRule | None = None
+    symbols: Annotated[tuple[Symbol, ...], _LISTED, Field(max_length=5000)]
     sampling: SamplingConfig = SamplingConfig()
     plugins: Annotated[tuple[str, ...], _LISTED, Field(max_length=100)] = ()
     features: Annotated[
@@ -282,6 +308,23 @@ class Config(_Section):
     board: BoardConfig = BoardConfig()
     storage: StorageConfig = StorageConfig()
 
+    @model_validator(mode="before")
+    @classmethod
+    def _rule_apart(cls, raw: object) -> object:
+        """Keep names and a rule in fields of their own; in a file both are `symbols`."""
+        if isinstance(raw, dict):
+            if RULE in raw:
+                raise ValueError(f"{RULE}: unknown key")
+            if isinstance(raw.get("symbols"), dict):
+                return {**raw, "symbols": [], RULE: raw["symbols"]}
+        return raw
+
+    @model_serializer(mode="wrap")
+    def _rule_in_its_place(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written: dict[str, Any] = write(self)
+        rule = written.pop(RULE, None)
+        return written if rule is None else {**written, "symbols": rule}
+
     @field_validator("symbols", "features", "plugins")
     @classmethod
     def _no_name_twice(cls, names: tuple[str, ...]) -> tuple[str, ...]:
@@ -289,6 +332,13 @@ class Config(_Section):
         if repeated:
             raise ValueError(f"expected each name once, found {', '.join(repeated)} again")
         return names
+
+    @field_validator("symbols")
+    @classmethod
+    def _some_symbols(cls, symbols: tuple[str, ...], info: ValidationInfo) -> tuple[str, ...]:
+        if not symbols and RULE in info.data and info.data[RULE] is None:
+            raise ValueError("expected at least one name, or a rule, found []")
+        return symbols
 
     @field_validator("symbols")
     @classmethod
@@ -332,6 +382,8 @@ class Config(_Section):
     def _overrides_name_symbols(
         cls, overrides: dict[str, OverrideConfig], info: ValidationInfo
     ) -> dict[str, OverrideConfig]:
+        if info.data.get(RULE) is not None:
+            return overrides  # which symbols there are is not known yet
         unknown = sorted(set(overrides) - set(info.data.get("symbols", overrides)))
         if unknown:
             raise ValueError(f"expected names listed under symbols, found {', '.join(unknown)}")

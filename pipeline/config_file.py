@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 from pydantic import ValidationError
 
-from pipeline.config import Config
+from pipeline.config import RULE, Config
 from pipeline.errors import ConfigError
 
 if TYPE_CHECKING:
@@ -125,7 +125,8 @@ def _describe(error: ValidationError) -> list[str]:
     problems = []
     inherited = set()
     for detail in error.errors():
-        keys = tuple(str(key) for key in detail["loc"])
+        # As the file has it.
+        keys = tuple("symbols" if key == RULE else str(key) for key in detail["loc"])
         text = _text(detail)
         if keys[:1] == ("detector",):
             inherited.add((keys[1:], text))

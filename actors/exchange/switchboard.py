@@ -51,6 +51,7 @@ class Switchboard:
         routes.add_get("/admin/faults", self._faults)
         routes.add_post("/admin/faults", self._switch_on)
         routes.add_delete("/admin/faults", self._clear)
+        routes.add_post("/admin/listing", self._halt)
 
     async def _ledger(self, request: web.Request) -> web.Response:
         self._advance()
@@ -67,6 +68,11 @@ class Switchboard:
             _strike(fault, self._connections, self._exchange, time.monotonic_ns() // 1000)
             self._changed()
         return answer(response)
+
+    async def _halt(self, request: web.Request) -> web.Response:
+        body = await request.read()
+        self._advance()
+        return answer(admin.halt(self._exchange, body))
 
     async def _clear(self, _: web.Request) -> web.Response:
         self._exchange.faults.clear()

@@ -19,6 +19,11 @@ if TYPE_CHECKING:
     from pipeline.exchange.venue import Exchange
 
 
+class _Listing(msgspec.Struct, forbid_unknown_fields=True):
+    symbol: str
+    trading: bool
+
+
 def ledger(exchange: Exchange, query: Sequence[tuple[str, str]]) -> Response:
     """Answer with `first_id`, `last_id` and `sha256` of each symbol since the exchange opened.
 
@@ -48,9 +53,28 @@ def switch_on(exchange: Exchange, body: bytes) -> tuple[Response, Fault | None]:
     try:
         fault = read_fault(msgspec.json.decode(body), exchange.markets)
     except (msgspec.DecodeError, FaultError) as error:
-        return Response(400, {}, msgspec.json.encode({"code": -1100, "msg": str(error)})), None
+        return _bad(str(error)), None
     exchange.faults.switch_on(fault)
     return faults(exchange), fault
+
+
+def halt(exchange: Exchange, body: bytes) -> Response:
+    """Halt a market, or let it trade again: `{"symbol": NAME, "trading": true or false}`."""
+    try:
+        asked = msgspec.json.decode(body, type=_Listing)
+    except msgspec.MsgspecError as error:
+        return _bad(str(error))
+    if asked.symbol not in exchange.markets:
+        return _bad(f"symbol: expected one that is listed, found {asked.symbol!r}")
+    if asked.trading:
+        exchange.halted.discard(asked.symbol)
+    else:
+        exchange.halted.add(asked.symbol)
+    return Response(200, {}, msgspec.json.encode({"halted": sorted(exchange.halted)}))
+
+
+def _bad(text: str) -> Response:
+    return Response(400, {}, msgspec.json.encode({"code": -1100, "msg": text}))
 
 
 def faults(exchange: Exchange) -> Response:

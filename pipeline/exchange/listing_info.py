@@ -31,15 +31,18 @@ def exchange_info(exchange: Exchange, parameters: Parameters, unit_us: int) -> o
             }
         ],
         "exchangeFilters": [],
-        "symbols": [_listed(exchange.markets[symbol].listing) for symbol in symbols],
+        "symbols": [
+            _listed(exchange.markets[symbol].listing, halted=symbol in exchange.halted)
+            for symbol in symbols
+        ],
     }
 
 
-def _listed(listing: Listing) -> dict[str, object]:
+def _listed(listing: Listing, *, halted: bool) -> dict[str, object]:
     tick, lot = decimal_text(listing.tick_e8), decimal_text(listing.lot_e8)
     return {
         "symbol": listing.symbol,
-        "status": "TRADING",
+        "status": "BREAK" if halted else "TRADING",
         "baseAsset": listing.base_asset,
         "baseAssetPrecision": 8,
         "quoteAsset": listing.quote_asset,

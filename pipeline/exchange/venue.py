@@ -153,11 +153,13 @@ class Exchange:
         now_us: Up to where trades are issued, exclusive.
         markets: By symbol.
         faults: What is wrong on purpose.
+        halted: Symbols that are not traded; what they would have traded never was.
     """
 
     def __init__(self, source: TradeSource) -> None:
         self.now_us = source.history_start_us
         self.faults = Faults()
+        self.halted: set[str] = set()
         self.markets = {listing.symbol: Market(listing) for listing in source.listings}
         self._source = source
 
@@ -176,6 +178,8 @@ class Exchange:
         """
         told = {}
         for symbol, trades in self._source.advance(until_us).items():
+            if symbol in self.halted:
+                continue
             issued = Issued.of(trades)
             self.markets[symbol].add(issued.trades)
             self.markets[symbol].ledger.add(issued)

@@ -140,13 +140,14 @@ class Binance:
         return binance_rest.parse_time(body)
 
     def instruments_request(self, symbols: Sequence[str]) -> Request:
-        """Ask for the listing of `symbols`, or for the whole listing where the url is too long.
+        """Ask for the listing of `symbols`, or for all of it: without any, or with too many.
 
         One unknown name makes the venue refuse the request.
         """
         url = f"{self.rest_url}/api/v3/exchangeInfo"
         asked = f"{url}?{urlencode({'symbols': msgspec.json.encode(symbols)})}"
-        return Request(asked if len(asked) <= _MAX_URL_LENGTH else url, weight=20)
+        some = len(symbols) > 0 and len(asked) <= _MAX_URL_LENGTH
+        return Request(asked if some else url, weight=20)
 
     def parse_instruments(self, body: bytes) -> list[Instrument]:
         """Return the listed instruments.
@@ -155,6 +156,18 @@ class Binance:
             VenueError: The body is not a listing, or an instrument has no tick size.
         """
         return binance_rest.parse_instruments(body)
+
+    def volumes_request(self) -> Request:
+        """Ask for the volumes of the last day of all markets."""
+        return Request(f"{self.rest_url}/api/v3/ticker/24hr", weight=80)
+
+    def parse_volumes(self, body: bytes) -> dict[str, float]:
+        """Return the volume of each market in its quote asset.
+
+        Raises:
+            VenueError: The body does not say them.
+        """
+        return binance_rest.parse_volumes(body)
 
     def trades_request(
         self, symbol: str, *, from_id: int | None = None, start_us: int | None = None

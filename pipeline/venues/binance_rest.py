@@ -29,10 +29,18 @@ class _Filter(msgspec.Struct, rename="camel"):
     tick_size: _Price | None = None
 
 
-class _Symbol(msgspec.Struct):
+class _Symbol(msgspec.Struct, rename="camel"):
     symbol: str
     status: str
     filters: list[_Filter]
+    quote_asset: str
+
+
+class _Day(msgspec.Struct, rename="camel"):
+    """A day's ticker; numbers are texts, as everywhere."""
+
+    symbol: str
+    quote_volume: str
 
 
 class _Listing(msgspec.Struct):
@@ -70,9 +78,27 @@ def parse_instruments(body: bytes) -> list[Instrument]:
     """
     listing = decode_answer(body, _Listing, "a listing of symbols")
     return [
-        Instrument(listed.symbol, trading=listed.status == "TRADING", tick_size=_tick_size(listed))
+        Instrument(
+            listed.symbol,
+            trading=listed.status == "TRADING",
+            tick_size=_tick_size(listed),
+            quote_asset=listed.quote_asset,
+        )
         for listed in listing.symbols
     ]
+
+
+def parse_volumes(body: bytes) -> dict[str, float]:
+    """Return the volume of each market in its quote asset.
+
+    Raises:
+        VenueError: The body does not say them.
+    """
+    days = decode_answer(body, list[_Day], "the tickers of a day")
+    try:
+        return {day.symbol: float(day.quote_volume) for day in days}
+    except ValueError as error:
+        raise VenueError(f"expected volumes, found {error}") from error
 
 
 def parse_trades(body: bytes, symbol: str, receive_us: int) -> pl.DataFrame:

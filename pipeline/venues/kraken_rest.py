@@ -92,13 +92,15 @@ def parse_instruments(body: bytes) -> list[Instrument]:
     pairs = _result(body, dict[str, _Pair], "a listing of pairs")
     return [
         Instrument(
-            "/".join(_COMMON_CODES.get(code, code) for code in pair.wsname.split("/")),
+            "/".join(codes),
             trading=pair.status == "online",
             # The step is one unit of the last decimal, where it is not told.
             tick_size=pair.tick_size or float(Decimal(1).scaleb(-pair.pair_decimals)),
+            quote_asset=codes[-1],
         )
         for pair in pairs.values()
         if pair.wsname is not None
+        for codes in [[_COMMON_CODES.get(code, code) for code in pair.wsname.split("/")]]
     ]
 
 

@@ -61,6 +61,7 @@ class Instrument:
     symbol: str
     trading: bool
     tick_size: float  # quote currency
+    quote_asset: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,10 +178,23 @@ class Venue(Protocol):
         """How finely the venue tells its clock."""
 
     def instruments_request(self, symbols: Sequence[str]) -> Request:
-        """Ask for the listing of `symbols`; a venue may refuse the whole for one unknown name."""
+        """Ask for the listing of `symbols`, or for all of it where none is given.
+
+        A venue may refuse the whole for one unknown name.
+        """
 
     def parse_instruments(self, body: bytes) -> list[Instrument]:
         """Return the listed instruments."""
+
+    def volumes_request(self) -> Request | None:
+        """Ask for the volumes of the last day of all markets; null: it tells none to rank by."""
+
+    def parse_volumes(self, body: bytes) -> dict[str, float]:
+        """Return the volume of each market in its quote asset.
+
+        Raises:
+            VenueError: The body does not say them.
+        """
 
     def trades_request(
         self, symbol: str, *, from_id: int | None = None, start_us: int | None = None

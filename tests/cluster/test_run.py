@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import socket
+import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable
@@ -19,9 +20,12 @@ import ray
 from actors import deployment
 from actors.allowance import Allowance
 from actors.client import PipelineClient, find_pipeline
+from actors.exchange.server import ExchangeServer
 from actors.supervise import Pipeline
 from pipeline.config import Config
+from pipeline.durations import MINUTE
 from pipeline.errors import VenueDisconnected
+from pipeline.market import SyntheticMarket
 from pipeline.venues.protocol import Limits
 from tests.actors.kraken_server import SYMBOL, KrakenServer
 from tests.commands import Command
@@ -372,3 +376,50 @@ def restarted(actor: Any, pid: int) -> bool:  # noqa: ANN401 - a handle
         return pid_of(actor) != pid
     except ray.exceptions.RayActorError:
         return False
+
+
+def test_run_by_rule_watches_what_is_listed_and_ends_what_is_delisted(
+    command: Start, tmp_path: Path
+) -> None:
+    symbols = ["BTCUSDT", "ETHUSDT", "SOLUSDT"]
+    market = SyntheticMarket(
+        symbols, seed=5, start_us=time.time_ns() // 1000, trades_per_s=60.0, history_us=5 * MINUTE
+    )
+    server = ExchangeServer(market, host="127.0.0.1", port=0, admin=True)
+    address = f"127.0.0.1:{server.start()}"
+    try:
+        list_market(address, "ETHUSDT", trading=False)
+        urls = {"websocket_url": f"ws://{address}", "rest_url": f"http://{address}"}
+        config = {
+            "venue": {"name": "exchange", **urls},
+            "symbols": {"quote": "USDT", "top": 3, "refresh": "10s"},
+            "features": ["realized_vol_10s"],
+        }
+        path, report_path = tmp_path / "rule.yaml", tmp_path / "report.json"
+        path.write_text(json.dumps(config))
+        run = command(
+            "run", str(path), "--no-board", "--address", "local", "--report", str(report_path)
+        )
+        wait_until(lambda: run.errors.count("feed connected") == 2, "the markets that trade")
+        list_market(address, "ETHUSDT", trading=True)
+        list_market(address, "SOLUSDT", trading=False)
+        wait_until(lambda: "stopped shard=SOLUSDT" in run.errors, "the end of the delisted one")
+        wait_until(lambda: run.errors.count("feed connected") == 3, "the one that was listed")
+        time_of_listing = time.monotonic()
+        wait_until(lambda: time.monotonic() > time_of_listing + 5.0, "some of its trades")
+        run.interrupt()
+        assert run.wait() == 130
+    finally:
+        server.stop()
+    rows = json.loads(report_path.read_text())["symbols"]
+    assert list(rows) == ["BTCUSDT", "SOLUSDT", "ETHUSDT"]
+    for row in rows.values():
+        assert row["live"] + row["backfilled"] == row["last_id"] - row["first_id"] + 1
+        assert row["live"] > 0
+
+
+def list_market(address: str, symbol: str, *, trading: bool) -> None:
+    body = json.dumps({"symbol": symbol, "trading": trading}).encode()
+    url = f"http://{address}/admin/listing"
+    request = urllib.request.Request(url, data=body, method="POST")
+    urllib.request.urlopen(request).close()  # noqa: S310 - loopback

@@ -67,8 +67,18 @@ _BINANCE = Samples(
     listing=_encode(
         {
             "symbols": [
-                {"symbol": "BTCUSDT", "status": "TRADING", "filters": [{"tickSize": "0.01"}]},
-                {"symbol": "OLDUSDT", "status": "BREAK", "filters": [{"tickSize": "0.01"}]},
+                {
+                    "symbol": "BTCUSDT",
+                    "status": "TRADING",
+                    "quoteAsset": "USDT",
+                    "filters": [{"tickSize": "0.01"}],
+                },
+                {
+                    "symbol": "OLDUSDT",
+                    "status": "BREAK",
+                    "quoteAsset": "USDT",
+                    "filters": [{"tickSize": "0.01"}],
+                },
             ]
         }
     ),

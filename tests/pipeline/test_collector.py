@@ -65,7 +65,7 @@ def engine() -> ShardEngine:
 
 def test_snapshot_before_any_frame_is_empty_and_has_the_schemas() -> None:
     snapshot = collector().snapshot(0, now_us=5)
-    assert (snapshot.incarnation, snapshot.version, snapshot.taken_us) == ("first", 0, 5)
+    assert (snapshot.incarnation, snapshot.version, snapshot.taken_us) == ("first/0", 0, 5)
     assert snapshot.samples.schema == SAMPLES
     assert snapshot.alerts.schema == ALERTS
     assert (snapshot.health.height, snapshot.connected, snapshot.venue_us) == (0, {}, None)
@@ -263,3 +263,15 @@ def test_report_tells_latencies_and_the_surest_clock() -> None:
 def test_report_without_any_measure_says_so() -> None:
     report = collector().report(S, {})
     assert (report["latency_ms"], report["clock"]) == ({}, None)
+
+
+def test_replan_is_another_pipeline_to_a_board_and_keeps_what_is_known() -> None:
+    state, shard = collector(), engine()
+    state.apply(envelope(shard, noisy(30), 1), S)
+    before = state.snapshot(0, S)
+    state.replan(replace(PLAN, symbols=("AUSDT", "BUSDT", "CUSDT"), delisted=frozenset({"BUSDT"})))
+    after = state.snapshot(0, S)
+    assert after.incarnation != before.incarnation
+    assert after.plan.symbols == ("AUSDT", "BUSDT", "CUSDT")
+    assert after.samples.equals(before.samples)
+    assert after.health["condition"].to_list() == [None, "delisted"]

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from pipeline.config import Config
+from pipeline.config import Config, SymbolRule
 from pipeline.config_file import load_config
 from pipeline.errors import ConfigError
 
@@ -257,3 +257,38 @@ def test_config_error_survives_pickling() -> None:
 
     error = pickle.loads(pickle.dumps(ConfigError("a.yaml", ["x: bad", "y: bad"])))  # noqa: S301
     assert str(error) == "a.yaml: x: bad\na.yaml: y: bad"
+
+
+def test_symbols_by_rule_are_kept_apart_and_written_in_their_place(tmp_path: Path) -> None:
+    path = tmp_path / "rule.yaml"
+    path.write_text("symbols: {quote: USDT, top: 200, exclude: [USDCUSDT]}\n")
+    config = load_config(path)
+    assert config.symbols == ()
+    assert config.symbol_rule == SymbolRule(quote="USDT", top=200, exclude=("USDCUSDT",))
+    assert config.model_dump(mode="json")["symbols"] == {
+        "quote": "USDT",
+        "top": 200,
+        "exclude": ["USDCUSDT"],
+        "refresh": "10m",
+    }
+    assert "symbol_rule" not in config.model_dump(mode="json")
+
+
+@pytest.mark.parametrize(
+    ("text", "problem"),
+    [
+        ("symbols: {quote: USDT}", "symbols.top: required, but missing"),
+        ("symbols: {quote: USDT, top: 0}", "symbols.top: Input should be greater than or equal"),
+        ("symbols: {quote: USDT, top: 5, by: name}", "symbols.by: unknown key"),
+        ("symbols: []", "symbols: expected at least one name, or a rule, found []"),
+        ("symbols: [BTCUSDT]\nsymbol_rule: {quote: USDT, top: 5}", "symbol_rule: unknown key"),
+    ],
+)
+def test_symbols_by_a_bad_rule_are_a_problem_of_symbols(
+    text: str, problem: str, tmp_path: Path
+) -> None:
+    path = tmp_path / "rule.yaml"
+    path.write_text(text)
+    with pytest.raises(ConfigError) as raised:
+        load_config(path)
+    assert problem in str(raised.value)

@@ -157,3 +157,8 @@ def test_control_messages_are_what_the_venue_documents() -> None:
 )
 def test_used_weight_is_that_of_the_minute(headers: dict[str, str], weight: int | None) -> None:
     assert BINANCE.used_weight(headers) == weight
+
+
+def test_instruments_request_without_symbols_asks_for_the_whole_listing() -> None:
+    venue = Binance("exchange", "ws://127.0.0.1:1", "http://127.0.0.1:2")
+    assert venue.instruments_request([]).url == "http://127.0.0.1:2/api/v3/exchangeInfo"

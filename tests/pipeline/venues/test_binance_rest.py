@@ -28,28 +28,28 @@ def test_parse_time_of_either_unit_gives_microseconds(server_time: bytes) -> Non
 def test_parse_instruments_takes_the_tick_size_of_the_price_filter() -> None:
     body = (
         b'{"timezone":"UTC","symbols":['
-        b'{"symbol":"ETHBTC","status":"TRADING","filters":['
+        b'{"symbol":"ETHBTC","status":"TRADING","quoteAsset":"BTC","filters":['
         b'{"filterType":"LOT_SIZE","stepSize":"0.001"},'
         b'{"filterType":"PRICE_FILTER","minPrice":"0.00000100","tickSize":"0.00000100"}]},'
-        b'{"symbol":"LUNAUSDT","status":"BREAK","filters":['
+        b'{"symbol":"LUNAUSDT","status":"BREAK","quoteAsset":"USDT","filters":['
         b'{"filterType":"PRICE_FILTER","tickSize":"0.01000000"}]}]}'
     )
 
     assert parse_instruments(body) == [
-        Instrument("ETHBTC", trading=True, tick_size=0.000001),
-        Instrument("LUNAUSDT", trading=False, tick_size=0.01),
+        Instrument("ETHBTC", trading=True, tick_size=0.000001, quote_asset="BTC"),
+        Instrument("LUNAUSDT", trading=False, tick_size=0.01, quote_asset="USDT"),
     ]
 
 
 def test_parse_instruments_without_a_tick_size_names_the_symbol() -> None:
-    body = b'{"symbols":[{"symbol":"ETHBTC","status":"TRADING","filters":[]}]}'
+    body = b'{"symbols":[{"symbol":"ETHBTC","status":"TRADING","quoteAsset":"BTC","filters":[]}]}'
 
     with pytest.raises(VenueError, match="ETHBTC: expected a filter with a tickSize"):
         parse_instruments(body)
 
 
 def test_parse_instruments_with_a_name_that_is_no_text_says_what_was_found() -> None:
-    body = b'{"symbols":[{"symbol":"\xff","status":"TRADING","filters":[]}]}'
+    body = b'{"symbols":[{"symbol":"\xff","status":"TRADING","quoteAsset":"BTC","filters":[]}]}'
 
     with pytest.raises(VenueError, match="expected a listing of symbols"):
         parse_instruments(body)

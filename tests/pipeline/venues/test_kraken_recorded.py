@@ -69,6 +69,12 @@ def test_recorded_listing_gives_every_instrument_that_is_streamed() -> None:
     by_symbol = {instrument.symbol: instrument for instrument in instruments}
     # Of 304 pairs 11 are dark pools without a stream.
     assert len(instruments) == len(by_symbol) == 293
-    assert by_symbol["BTC/USD"] == Instrument("BTC/USD", trading=True, tick_size=0.1)
-    assert by_symbol["DOGE/BTC"] == Instrument("DOGE/BTC", trading=True, tick_size=1e-8)
-    assert by_symbol["SC/EUR"] == Instrument("SC/EUR", trading=True, tick_size=1e-5)
+    assert by_symbol["BTC/USD"] == Instrument(
+        "BTC/USD", trading=True, tick_size=0.1, quote_asset="USD"
+    )
+    assert by_symbol["DOGE/BTC"] == Instrument(
+        "DOGE/BTC", trading=True, tick_size=1e-8, quote_asset="BTC"
+    )
+    assert by_symbol["SC/EUR"] == Instrument(
+        "SC/EUR", trading=True, tick_size=1e-5, quote_asset="EUR"
+    )

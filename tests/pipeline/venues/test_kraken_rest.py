@@ -146,9 +146,9 @@ def test_parse_instruments_names_them_as_the_stream_does() -> None:
     )
 
     assert parse_instruments(body) == [
-        Instrument("BTC/USD", trading=True, tick_size=0.1),
-        Instrument("DOGE/EUR", trading=False, tick_size=0.0000001),
-        Instrument("ETH/USDT", trading=True, tick_size=0.01),
+        Instrument("BTC/USD", trading=True, tick_size=0.1, quote_asset="USD"),
+        Instrument("DOGE/EUR", trading=False, tick_size=0.0000001, quote_asset="EUR"),
+        Instrument("ETH/USDT", trading=True, tick_size=0.01, quote_asset="USDT"),
     ]
 
 
