@@ -19,8 +19,9 @@ import pytest
 import websocket
 
 from actors.exchange.server import ExchangeServer
-from pipeline.durations import MINUTE
+from pipeline.durations import MINUTE, SECOND
 from pipeline.errors import AddressError, ConfigError
+from pipeline.exchange.limits import Limits
 from pipeline.exchange.replay import Replay, open_replay
 from pipeline.market import SyntheticMarket
 from tests.waiting import wait_until
@@ -203,8 +204,8 @@ def test_time_unit_is_honoured_on_both_protocols() -> None:
 
 
 def test_pings_carry_a_payload_and_their_pong_keeps_the_connection() -> None:
-    options = {"ping_every_s": 0.05, "pong_timeout_s": 0.3}
-    with serving(market(), **options) as port, connected(port, "/ws/0") as client:
+    limits = Limits(messages_per_s=50, ping_every_us=SECOND // 20, pong_timeout_us=SECOND // 3)
+    with serving(market(), limits=limits) as port, connected(port, "/ws/0") as client:
         payloads = []
         # Ten pings last longer than the timeout: without the pongs this connection would be gone.
         while len(payloads) < 10:
@@ -217,8 +218,8 @@ def test_pings_carry_a_payload_and_their_pong_keeps_the_connection() -> None:
 
 
 def test_client_that_does_not_answer_pings_is_told_1008() -> None:
-    options = {"ping_every_s": 0.05, "pong_timeout_s": 0.2}
-    with serving(market(), **options) as port, connected(port, "/ws/0") as client:
+    limits = Limits(ping_every_us=SECOND // 20, pong_timeout_us=SECOND // 5)
+    with serving(market(), limits=limits) as port, connected(port, "/ws/0") as client:
         client.pong = lambda *_: None  # type: ignore[method-assign] - the client goes deaf
         opcode, payload = 0, b""
         while opcode != CLOSE:
@@ -263,16 +264,16 @@ def test_client_that_never_reads_keeps_no_memory(monkeypatch: pytest.MonkeyPatch
         f"ws://127.0.0.1:{port}/ws/btcusdt@trade",
         sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)],
     )
-    wait_until(lambda: server._connections, "the exchange's side of the connection")
-    (connection,) = server._connections
+    wait_until(lambda: server._sockets.connections, "the exchange's side of the connection")
+    (connection,) = server._sockets.connections
     deadline = time.monotonic() + 30
-    while connection in server._connections and time.monotonic() < deadline:
+    while connection in server._sockets.connections and time.monotonic() < deadline:
         assert get(port, "/api/v3/ping") == {}
     left = connection._transport.get_write_buffer_size()
     client.shutdown()
     server.stop()
 
-    assert connection not in server._connections
+    assert connection not in server._sockets.connections
     assert left == 0
 
 
