@@ -6,8 +6,6 @@ import http.client
 import itertools
 import json
 import socket
-import ssl
-import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -34,10 +32,6 @@ if TYPE_CHECKING:
 RECORDED = (
     Path(__file__).resolve().parents[2] / "../shared/data/ticks-freqtrade/XRP_OLD-trades.json.gz"
 )
-OPENSSL = [
-    "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-    "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
-]  # fmt: skip
 T0_US = 1_700_000_040_000_000
 PING, CLOSE = 0x9, 0x8
 
@@ -72,10 +66,9 @@ def connected(port: int, path: str) -> Iterator[websocket.WebSocket]:
         client.shutdown()
 
 
-def get(port: int, path: str, scheme: str = "http", **options: Any) -> Any:  # noqa: ANN401 - JSON
-    with urllib.request.urlopen(  # noqa: S310 - loopback
-        f"{scheme}://127.0.0.1:{port}{path}", **options
-    ) as response:
+def get(port: int, path: str) -> Any:  # noqa: ANN401 - JSON
+    url = f"http://127.0.0.1:{port}{path}"
+    with urllib.request.urlopen(url) as response:
         return json.loads(response.read())
 
 
@@ -391,23 +384,3 @@ def test_replay_clock_goes_on_after_the_last_trade(tmp_path: Path) -> None:
 
 def closed(message: dict[str, Any]) -> bool:
     return bool(message["data"].get("k", {}).get("x"))
-
-
-def test_tls_is_served_and_a_bad_certificate_is_refused(tmp_path: Path) -> None:
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    subprocess.run(  # noqa: S603 - a fixed command
-        [*OPENSSL, "-keyout", str(key), "-out", str(cert)],
-        check=True,
-        capture_output=True,
-    )
-    trust = ssl.create_default_context(cafile=str(cert))
-
-    with serving(market(), tls_cert=cert, tls_key=key) as port:
-        assert get(port, "/api/v3/ping", scheme="https", context=trust) == {}
-        client = websocket.create_connection(
-            f"wss://127.0.0.1:{port}/ws/btcusdt@trade", sslopt={"ca_certs": str(cert)}, timeout=20
-        )
-        assert json.loads(client.recv())["e"] == "trade"
-        client.shutdown()
-    with pytest.raises(ConfigError, match="tls_cert: cannot use"):
-        ExchangeServer(market(), host="127.0.0.1", port=0, tls_cert=key).start()
