@@ -15,7 +15,7 @@ from pipeline.exchange.klines import INTERVALS, floor_time
 from pipeline.exchange.parameters import BadRequestError, Parameters, invalid
 from pipeline.exchange.trades import fills
 from pipeline.exchange.weights import WEIGHT_PER_MINUTE, RequestWeights
-from pipeline.exchange.wire import kline_row
+from pipeline.exchange.wire import kline_row, level_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -192,14 +192,14 @@ def _klines(exchange: Exchange, parameters: Parameters, unit_us: int) -> object:
 
 def _depth(exchange: Exchange, parameters: Parameters, _unit_us: int) -> object:
     market = exchange.markets[parameters.symbol(exchange.markets)]
-    levels = market.depth(_depth_limit(parameters))
-    if levels is None:
+    limit = _depth_limit(parameters)
+    book = market.book()
+    if book is None:
         return {"lastUpdateId": 0, "bids": [], "asks": []}
-    update_id, bids, asks = levels
     return {
-        "lastUpdateId": update_id,
-        "bids": [[decimal_text(price), decimal_text(size)] for price, size in bids],
-        "asks": [[decimal_text(price), decimal_text(size)] for price, size in asks],
+        "lastUpdateId": book.update_id,
+        "bids": level_texts(book.bids.best(limit)),
+        "asks": level_texts(book.asks.best(limit)),
     }
 
 
