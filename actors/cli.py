@@ -19,6 +19,7 @@ from actors.plugins import look_here
 from pipeline.config_file import load_config
 from pipeline.durations import SECOND, parse_duration
 from pipeline.errors import ConfigError, CryptoctopusError, ReplayError
+from pipeline.exchange.limits import Limits
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -111,10 +112,16 @@ def exchange(  # noqa: PLR0913 - a command's options
     admin: Annotated[bool, typer.Option("--admin", help="Serve /admin, on loopback only.")] = False,
     tls_cert: Annotated[Path | None, typer.Option(metavar="PEM", help="Serve over TLS.")] = None,
     tls_key: Annotated[Path | None, typer.Option(metavar="PEM")] = None,
+    connection_life: Annotated[
+        str, typer.Option(metavar="24h", help="How long a WebSocket may last.")
+    ] = "24h",
 ) -> None:
     """Serve the built-in exchange alone: Binance's public market data protocol."""
     from actors.exchange.serving import serve_exchange  # noqa: PLC0415 - as above
 
+    life_s = _duration(connection_life) or 0.0
+    if life_s < 1:
+        raise typer.BadParameter(f"expected a life of at least 1s, found {connection_life}")
     if speed <= 0:
         raise typer.BadParameter(f"expected a speed above 0, found {speed:g}")
     if seed is not None:
@@ -128,6 +135,7 @@ def exchange(  # noqa: PLR0913 - a command's options
         admin=admin,
         tls_cert=tls_cert,
         tls_key=tls_key,
+        limits=Limits(connection_life_us=round(life_s * SECOND)),
     )
     raise typer.Exit(code)
 

@@ -9,13 +9,15 @@ import socket
 import struct
 from typing import TYPE_CHECKING
 
+from pipeline.exchange.heartbeat import Heartbeat
+from pipeline.exchange.limits import MessageRate
 from pipeline.exchange.wire import frame
 
 if TYPE_CHECKING:
     from aiohttp import web
 
     from pipeline.exchange.control import Session
-    from pipeline.exchange.heartbeat import Heartbeat
+    from pipeline.exchange.limits import Limits
 
 logger = logging.getLogger(__name__)
 
@@ -39,9 +41,17 @@ _PING, _PONG = 0x9, 0xA
 class Connection:
     """Writes whole frames straight to the transport, many in one call.
 
-    Attributes:
+    Args:
+        reader: The side that reads.
+        transport: The side that is written to.
         session: What it is subscribed to.
+        limits: What the client may do.
         unit_us: Microseconds in a unit of the times it is sent.
+        now_us: When it was opened, on the clock of its pings.
+
+    Attributes:
+        session: As above.
+        unit_us: As above.
         closing: The task that closes it, once there is one.
         silenced: Streams that are subscribed to and say nothing, until they are left.
     """
@@ -52,19 +62,24 @@ class Connection:
         transport: asyncio.Transport,
         *,
         session: Session,
-        heartbeat: Heartbeat,
+        limits: Limits,
         unit_us: int,
+        now_us: int,
     ) -> None:
         self.session = session
         self.unit_us = unit_us
         self.closing: asyncio.Task[None] | None = None
         self.silenced: set[str] = set()
         self._mute_until_us = 0
-        self._close_at_us: int | None = None
+        self._close_at_us = now_us + limits.connection_life_us
+        self._close_reason = b"Connection lifetime"
         self._flushed_us: int | None = None  # while its pace is limited
         self._reader = reader
         self._transport = transport
-        self._heartbeat = heartbeat
+        self._heartbeat = Heartbeat(
+            now_us, every_us=limits.ping_every_us, timeout_us=limits.pong_timeout_us
+        )
+        self._rate = MessageRate(limits.messages_per_s)
         self._backlog: list[bytes] = []
         self._backlog_size = 0
 
@@ -118,24 +133,33 @@ class Connection:
         self._mute_until_us = until_us
         self._drop_backlog()
 
-    def close_at(self, time_us: int) -> None:
-        """Close the connection at a time on the clock of its pings."""
-        self._close_at_us = time_us
+    def close_at(self, time_us: int, reason: bytes) -> None:
+        """Close the connection at a time on the clock of its pings, unless it ends before."""
+        if time_us < self._close_at_us:
+            self._close_at_us, self._close_reason = time_us, reason
 
     def keep_alive(self, now_us: int) -> None:
-        """Close the connection when that is due, or if a ping went unanswered."""
+        """Close the connection at the end of its life, or if a ping went unanswered."""
         if self._mute_until_us <= now_us:
             self._mute_until_us = 0
         if self.closing is not None or self._mute_until_us:
             return
-        if self._close_at_us is not None and self._close_at_us <= now_us:
-            self.close(GOING_AWAY, b"Server shutdown")
-            return
-        if self._heartbeat.expired(now_us):
+        if self._close_at_us <= now_us:
+            self.close(GOING_AWAY, self._close_reason)
+        elif self._heartbeat.expired(now_us):
             self.close(POLICY_VIOLATION, b"Pong timeout")
+
+    def take(self, now_us: int) -> bool:
+        """Count a message of the client; close the connection if it is one too many."""
+        within = self._rate.take(now_us)
+        if not within:
+            self.close(POLICY_VIOLATION, b"Too many requests")
+        return within
 
     def ping(self, now_us: int) -> None:
         """Send a ping that is due."""
+        if self._mute_until_us:
+            return
         payload = self._heartbeat.ping(now_us)
         if payload is not None:
             self.send(frame(payload, _PING))

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.config import Config
+    from pipeline.exchange.limits import Limits
     from pipeline.exchange.trades import TradeSource
 
 
@@ -28,6 +29,7 @@ def serve_exchange(  # noqa: PLR0913 - one source, and the options of one comman
     admin: bool,
     tls_cert: Path | None,
     tls_key: Path | None,
+    limits: Limits,
 ) -> int:
     """Serve recordings, or the synthetic market of a configuration; return the exit code.
 
@@ -40,7 +42,14 @@ def serve_exchange(  # noqa: PLR0913 - one source, and the options of one comman
     else:
         source = synthetic_market(config, start_us=time.time_ns() // 1000)
     server = ExchangeServer(
-        source, host=host, port=port, speed=speed, admin=admin, tls_cert=tls_cert, tls_key=tls_key
+        source,
+        host=host,
+        port=port,
+        speed=speed,
+        admin=admin,
+        tls_cert=tls_cert,
+        tls_key=tls_key,
+        limits=limits,
     )
     bound = server.start()
     schemes = ("ws", "http") if tls_cert is None else ("wss", "https")

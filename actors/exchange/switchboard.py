@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import time
 from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from actors.exchange.monotonic import monotonic_us
 from pipeline.durations import SECOND
 from pipeline.exchange import admin
 from pipeline.exchange.streams import parse_stream
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
 
     from actors.exchange.connection import Connection
+    from actors.exchange.sockets import Sockets
     from pipeline.exchange.faults import Fault
     from pipeline.exchange.rest import Response
     from pipeline.exchange.venue import Exchange
@@ -28,22 +29,14 @@ class Switchboard:
 
     Args:
         exchange: What is asked about.
-        connections: Those that are open, as they come and go.
+        sockets: Whose connections are to suffer.
         advance: Issues what is due, so that answers are exact to the moment.
-        changed: To be called when it may have changed who reads which stream.
     """
 
-    def __init__(
-        self,
-        exchange: Exchange,
-        connections: Iterable[Connection],
-        advance: Callable[[], None],
-        changed: Callable[[], None],
-    ) -> None:
+    def __init__(self, exchange: Exchange, sockets: Sockets, advance: Callable[[], None]) -> None:
         self._exchange = exchange
-        self._connections = connections
+        self._sockets = sockets
         self._advance = advance
-        self._changed = changed
 
     def add_to(self, routes: web.UrlDispatcher) -> None:
         """Add the paths."""
@@ -65,8 +58,8 @@ class Switchboard:
         self._advance()
         response, fault = admin.switch_on(self._exchange, body)
         if fault is not None:
-            _strike(fault, self._connections, self._exchange, time.monotonic_ns() // 1000)
-            self._changed()
+            _strike(fault, self._sockets.connections, self._exchange, monotonic_us())
+            self._sockets.index_readers()
         return answer(response)
 
     async def _halt(self, request: web.Request) -> web.Response:
@@ -116,7 +109,8 @@ def _strike(
                 if connection.session.combined:
                     message = combined(_SHUTDOWN_STREAM, message)
                 connection.send(frame(message))
-                connection.close_at(now_us + fault.parameters["close_after_s"] * SECOND)
+                due_us = now_us + fault.parameters["close_after_s"] * SECOND
+                connection.close_at(due_us, b"Server shutdown")
             case "silent":
                 connection.silenced |= names
 

@@ -40,6 +40,11 @@ class Session:
         self.streams = dict.fromkeys(streams)
         self.combined = combined
 
+    @property
+    def overfull(self) -> bool:
+        """Whether it holds too many streams, which only those of a url can be."""
+        return len(self.streams) > STREAMS_LIMIT
+
     def reply(self, text: str) -> str:
         """Carry out one control message and return the answer.
 

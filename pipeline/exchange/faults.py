@@ -167,7 +167,9 @@ class Faults:
         return Issued(issued.trades[hidden:], issued.prices[hidden:], issued.quantities[hidden:])
 
     def on_messages(self, symbol: str, stream: str, found: list[bytes]) -> list[bytes]:
-        """Return the messages of a stream of trades as they leave."""
+        """Return the messages of a stream as they leave."""
+        if not (self.active and found):
+            return found
         for fault in self._of("duplicate", symbol):
             taken = fault.take(stream, len(found))
             found = [one for one in found[:taken] for _ in range(2)] + found[taken:]

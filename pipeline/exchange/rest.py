@@ -8,13 +8,14 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from pipeline.durations import MILLISECOND, SECOND
 from pipeline.exchange import listing_info, tickers
 from pipeline.exchange.decimals import E8, decimal_text
 from pipeline.exchange.klines import INTERVALS, floor_time
 from pipeline.exchange.parameters import BadRequestError, Parameters, invalid
 from pipeline.exchange.trades import fills
 from pipeline.exchange.weights import WEIGHT_PER_MINUTE, RequestWeights
-from pipeline.exchange.wire import kline_row
+from pipeline.exchange.wire import kline_row, level_texts
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -72,14 +73,23 @@ def respond(exchange: Exchange, weights: RequestWeights, request: Request, now_u
     headers = {"X-MBX-USED-WEIGHT-1M": str(spent.used)}
     if spent.retry_after_s is None:
         return Response(status, headers, body)
-    return Response(
-        429,
-        headers | {"Retry-After": str(spent.retry_after_s)},
-        _error(
-            -1003,
-            f"Too much request weight used; current limit is {WEIGHT_PER_MINUTE} request weight "
-            "per 1 MINUTE. Please use WebSocket Streams for live updates to avoid polling the API.",
-        ),
+    headers["Retry-After"] = str(spent.retry_after_s)
+    if spent.banned:
+        return Response(418, headers, _banned(exchange.now_us + spent.retry_after_s * SECOND))
+    return Response(429, headers, _error(-1003, _TOO_MUCH))
+
+
+_TOO_MUCH = (
+    f"Too much request weight used; current limit is {WEIGHT_PER_MINUTE} request weight "
+    "per 1 MINUTE. Please use WebSocket Streams for live updates to avoid polling the API."
+)
+
+
+def _banned(until_us: int) -> bytes:
+    return _error(
+        -1003,
+        f"Way too much request weight used; IP banned until {until_us // MILLISECOND}. "
+        "Please use WebSocket Streams for live updates to avoid bans.",
     )
 
 
@@ -182,14 +192,14 @@ def _klines(exchange: Exchange, parameters: Parameters, unit_us: int) -> object:
 
 def _depth(exchange: Exchange, parameters: Parameters, _unit_us: int) -> object:
     market = exchange.markets[parameters.symbol(exchange.markets)]
-    levels = market.depth(_depth_limit(parameters))
-    if levels is None:
+    limit = _depth_limit(parameters)
+    book = market.book()
+    if book is None:
         return {"lastUpdateId": 0, "bids": [], "asks": []}
-    update_id, bids, asks = levels
     return {
-        "lastUpdateId": update_id,
-        "bids": [[decimal_text(price), decimal_text(size)] for price, size in bids],
-        "asks": [[decimal_text(price), decimal_text(size)] for price, size in asks],
+        "lastUpdateId": book.update_id,
+        "bids": level_texts(book.bids.best(limit)),
+        "asks": level_texts(book.asks.best(limit)),
     }
 
 

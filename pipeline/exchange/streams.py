@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, get_args
 
-from pipeline.durations import SECOND
+import numpy as np
+
+from pipeline.durations import MILLISECOND, SECOND
 from pipeline.exchange import wire
 from pipeline.exchange.klines import COUNT, INTERVALS, OPEN_US, floor_time
 
@@ -14,7 +17,9 @@ if TYPE_CHECKING:
 
     from pipeline.exchange.venue import Exchange, Step
 
-Kind = Literal["aggTrade", "trade", "bookTicker", "kline", "ticker", "miniTicker"]
+Kind = Literal["aggTrade", "trade", "bookTicker", "depth", "kline", "ticker", "miniTicker"]
+
+_DEPTH = re.compile(r"depth(5|10|20)?(?:@(100|1000)ms)?")
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,6 +30,8 @@ class Stream:
     symbol: str
     kind: Kind
     interval: str = ""  # of a kline
+    every_us: int = 0  # of a depth
+    levels: int = 0  # of a depth; 0: all that changed
 
 
 def parse_stream(name: str, symbols: Container[str]) -> Stream | None:
@@ -36,6 +43,11 @@ def parse_stream(name: str, symbols: Container[str]) -> Stream | None:
     if kind_name.startswith("kline_"):
         interval = kind_name.removeprefix("kline_")
         return Stream(name, symbol, "kline", interval) if interval in INTERVALS else None
+    depth = _DEPTH.fullmatch(kind_name)
+    if depth is not None:
+        levels, every_ms = (0 if text is None else int(text) for text in depth.groups())
+        every_us = (every_ms or 1000) * MILLISECOND
+        return Stream(name, symbol, "depth", every_us=every_us, levels=levels)
     for kind in get_args(Kind):
         if kind_name == kind and kind != "kline":
             return Stream(name, symbol, kind)
@@ -44,23 +56,42 @@ def parse_stream(name: str, symbols: Container[str]) -> Stream | None:
 
 def messages(exchange: Exchange, stream: Stream, step: Step, unit_us: int) -> list[bytes]:
     """Return what `stream` sends for a step, times in units of `unit_us` (1000 or 1)."""
-    market = exchange.markets[stream.symbol]
+    if stream.kind in {"aggTrade", "trade", "bookTicker"}:
+        found = _trade_messages(exchange, stream, step, unit_us)
+    elif stream.kind == "depth":
+        found = _depth_messages(exchange, stream, step, unit_us)
+    elif stream.kind == "kline":
+        found = _kline_messages(exchange, stream, step, unit_us)
+    else:
+        found = _day_messages(exchange, stream, step, unit_us)
+    return exchange.faults.on_messages(stream.symbol, f"{stream.name} {unit_us}", found)
+
+
+def _trade_messages(exchange: Exchange, stream: Stream, step: Step, unit_us: int) -> list[bytes]:
+    market, skew_us = exchange.markets[stream.symbol], exchange.faults.skew_us
     issued = step.issued.get(stream.symbol)
-    if stream.kind == "kline":
-        return _kline_messages(exchange, stream, step, unit_us)
-    if stream.kind in {"ticker", "miniTicker"}:
-        return _day_messages(exchange, stream, step, unit_us)
     if issued is None:
         return []
-    if stream.kind in {"aggTrade", "trade"}:
-        skew_us = exchange.faults.skew_us
-        if stream.kind == "aggTrade":
-            found = wire.agg_trade_messages(stream.symbol, issued, unit_us, skew_us)
-        else:
-            found = wire.trade_messages(market.listing, issued, unit_us, skew_us)
-        return exchange.faults.on_messages(stream.symbol, f"{stream.name} {unit_us}", found)
+    if stream.kind == "aggTrade":
+        return wire.agg_trade_messages(stream.symbol, issued, unit_us, skew_us)
+    if stream.kind == "trade":
+        return wire.trade_messages(market.listing, issued, unit_us, skew_us)
     quote = market.quote()
     return [] if quote is None else [wire.book_ticker_message(stream.symbol, quote)]
+
+
+def _depth_messages(exchange: Exchange, stream: Stream, step: Step, unit_us: int) -> list[bytes]:
+    """One for each period that ended in the step and in which the book changed."""
+    every_us, skew_us = stream.every_us, exchange.faults.skew_us
+    if not _crosses(step, every_us):
+        return []
+    times_us = np.arange(floor_time(step.from_us, every_us), step.until_us + 1, every_us)
+    return [
+        wire.partial_depth_message(change.after, stream.levels)
+        if stream.levels
+        else wire.depth_update_message(stream.symbol, change, (at_us + skew_us) // unit_us)
+        for at_us, change in exchange.markets[stream.symbol].changes(times_us)
+    ]
 
 
 def _crosses(step: Step, period_us: int) -> bool:
@@ -82,7 +113,8 @@ def _kline_messages(exchange: Exchange, stream: Stream, step: Step, unit_us: int
             stream.interval,
             bar,
             close_us=bar[OPEN_US] + every_us,
-            now_us=step.until_us,
+            closed=bar[OPEN_US] + every_us <= step.until_us,
+            now_us=step.until_us + exchange.faults.skew_us,
             unit_us=unit_us,
         )
         for bar in bars.T.tolist()
@@ -97,6 +129,7 @@ def _day_messages(exchange: Exchange, stream: Stream, step: Step, unit_us: int) 
     day = market.day(step.until_us)
     if day is None:
         return []
+    now_us = step.until_us + exchange.faults.skew_us
     if stream.kind == "ticker":
-        return [wire.ticker_message(market.listing, day, step.until_us, unit_us)]
-    return [wire.mini_ticker_message(market.listing, day, step.until_us, unit_us)]
+        return [wire.ticker_message(market.listing, day, now_us, unit_us)]
+    return [wire.mini_ticker_message(market.listing, day, now_us, unit_us)]

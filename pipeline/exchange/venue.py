@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from pipeline.durations import DAY, MINUTE
+from pipeline.exchange.book import Book, BookMaker, Change, Quote
 from pipeline.exchange.faults import Faults
 from pipeline.exchange.klines import OPEN, OPEN_US, SecondBars
 from pipeline.exchange.ledger import Issued, Ledger
@@ -15,7 +16,7 @@ from pipeline.exchange.ring import ColumnRing
 from pipeline.exchange.trades import NO_TRADES, Int64Array, Listing, Trades, TradeSource
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 #: Aggregate trades of a symbol that REST can serve: at least the newest so many, see ColumnRing.
 TRADES_HELD = 200_000
@@ -24,17 +25,6 @@ TRADES_HELD = 200_000
 _RUN = 4096
 
 _HISTORY_STEP_US = MINUTE
-
-
-@dataclass(frozen=True, slots=True)
-class Quote:
-    """The best bid and ask, and the sizes there."""
-
-    update_id: int
-    bid_e8: int
-    bid_quantity_e8: int
-    ask_e8: int
-    ask_quantity_e8: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,11 +45,14 @@ class Market:
         self.ledger = Ledger()
         self._tape = ColumnRing(NO_TRADES.columns.shape[0], TRADES_HELD)
         self._bars = SecondBars(listing)
+        self._books: BookMaker | None = None
         self._run: list[Trades] = []
         self._run_length = 0
 
     def add(self, trades: Trades) -> None:
         """Add trades, at least one, that follow those added before."""
+        if self._books is None:
+            self._books = BookMaker(self.listing, trades[:1])
         self._tape.append(trades.columns)
         self._run.append(trades)
         self._run_length += len(trades)
@@ -85,36 +78,27 @@ class Market:
 
     def quote(self) -> Quote | None:
         """Return the best prices around the last trade; null before the first."""
-        levels = self.depth(1)
-        if levels is None:
-            return None
-        update_id, ((bid_e8, bid_quantity_e8),), ((ask_e8, ask_quantity_e8),) = levels
-        return Quote(update_id, bid_e8, bid_quantity_e8, ask_e8, ask_quantity_e8)
+        newest = self.trades[-1:]
+        return None if self._books is None else self._books.quote(newest)
 
-    def depth(self, limit: int) -> tuple[int, list[tuple[int, int]], list[tuple[int, int]]] | None:
-        """Return an update id, bids and asks (price, size), best first; null before a trade.
+    def book(self) -> Book | None:
+        """Return the book now; null before the first trade."""
+        return None if self._books is None else self._books.book(self.trades[-1:])
 
-        The book is made up around the last trade, which is its best ask when the aggressor bought
-        and else its best bid. Sizes are a few times the recent mean trade and depend on nothing
-        but the trade and the price: asked twice, the answer is the same.
+    def changes(self, times_us: Int64Array) -> Iterator[tuple[int, Change]]:
+        """Return what each of some rising times found changed since the one before it.
+
+        Yields:
+            The time, and what the trades before it did to the book; for times that found any.
         """
-        recent = self.trades[-100:]
-        if len(recent) == 0:
-            return None
-        tick_e8, lot_e8 = self.listing.tick_e8, self.listing.lot_e8
-        price_e8, update_id = int(recent.price_e8[-1]), int(recent.last_id[-1])
-        spread_e8 = self.listing.spread_ticks * tick_e8
-        best_bid_e8 = price_e8 if recent.buyer_is_maker[-1] else price_e8 - spread_e8
-        best_bid_e8 = max(best_bid_e8, tick_e8)
-        lots = max(1, int(recent.quantity_e8.mean()) // lot_e8)
-
-        def level(at_e8: int) -> tuple[int, int]:
-            scatter = (at_e8 // tick_e8 * 2_654_435_761 + update_id * 40_503) % 997
-            return at_e8, lots * (1 + scatter % 9) * lot_e8
-
-        bids = [best_bid_e8 - n * tick_e8 for n in range(limit)]
-        asks = [best_bid_e8 + spread_e8 + n * tick_e8 for n in range(limit)]
-        return update_id, [level(at) for at in bids if at > 0], [level(at) for at in asks]
+        if self._books is None:
+            return
+        held = self.trades
+        ends = np.searchsorted(held.time_us, times_us)
+        for at in (np.flatnonzero(np.diff(ends)) + 1).tolist():
+            start, end = int(ends[at - 1]), int(ends[at])
+            run = held[max(start - 1, 0) : end]
+            yield int(times_us[at]), self._books.change(run, from_nobody=start == 0)
 
     def day(self, now_us: int) -> Day | None:
         """Return the last 24 hours; null without a trade in them."""

@@ -24,8 +24,9 @@ from pipeline.exchange.ledger import Issued
 from pipeline.exchange.trades import fills
 
 if TYPE_CHECKING:
+    from pipeline.exchange.book import Book, Change, Quote, Side
     from pipeline.exchange.trades import Int64Array, Listing
-    from pipeline.exchange.venue import Day, Quote
+    from pipeline.exchange.venue import Day
 
 _JSON = ("false", "true")
 
@@ -78,6 +79,35 @@ def book_ticker_message(symbol: str, quote: Quote) -> bytes:
     ).encode()
 
 
+def level_texts(side: Side) -> list[tuple[str, str]]:
+    """Return prices and sizes as they are printed."""
+    prices, sizes = side.prices_e8.tolist(), side.sizes_e8.tolist()
+    return [
+        (decimal_text(price), decimal_text(size)) for price, size in zip(prices, sizes, strict=True)
+    ]
+
+
+def _levels_json(side: Side) -> str:
+    return ",".join(f'["{price}","{size}"]' for price, size in level_texts(side))
+
+
+def depth_update_message(symbol: str, change: Change, event: int) -> bytes:
+    """Return a `depthUpdate`: the levels that changed, a size of zero where nobody is left."""
+    return (
+        f'{{"e":"depthUpdate","E":{event},"s":"{symbol}","U":{change.first_id},'
+        f'"u":{change.after.update_id},"b":[{_levels_json(change.bids)}],'
+        f'"a":[{_levels_json(change.asks)}]}}'
+    ).encode()
+
+
+def partial_depth_message(book: Book, levels: int) -> bytes:
+    """Return the best levels, which have neither a type nor a time nor a symbol."""
+    return (
+        f'{{"lastUpdateId":{book.update_id},"bids":[{_levels_json(book.bids.best(levels))}],'
+        f'"asks":[{_levels_json(book.asks.best(levels))}]}}'
+    ).encode()
+
+
 def lots_text(listing: Listing, lots: int) -> str:
     """Print a sum of lots in the base currency."""
     return decimal_text(lots * listing.lot_e8)
@@ -89,17 +119,23 @@ def notional_text(listing: Listing, notional: int) -> str:
 
 
 def kline_message(
-    listing: Listing, interval: str, bar: list[int], *, close_us: int, now_us: int, unit_us: int
+    listing: Listing,
+    interval: str,
+    bar: list[int],
+    *,
+    close_us: int,
+    closed: bool,
+    now_us: int,
+    unit_us: int,
 ) -> bytes:
     """Return a `kline` of one bar that ends at `close_us` (exclusive)."""
-    closed = _JSON[close_us <= now_us]
     return (
         f'{{"e":"kline","E":{now_us // unit_us},"s":"{listing.symbol}","k":{{'
         f'"t":{bar[OPEN_US] // unit_us},"T":{close_us // unit_us - 1},'
         f'"s":"{listing.symbol}","i":"{interval}","f":{bar[FIRST_ID]},"L":{bar[LAST_ID]},'
         f'"o":"{decimal_text(bar[OPEN])}","c":"{decimal_text(bar[CLOSE])}",'
         f'"h":"{decimal_text(bar[HIGH])}","l":"{decimal_text(bar[LOW])}",'
-        f'"v":"{lots_text(listing, bar[LOTS])}","n":{bar[COUNT]},"x":{closed},'
+        f'"v":"{lots_text(listing, bar[LOTS])}","n":{bar[COUNT]},"x":{_JSON[closed]},'
         f'"q":"{notional_text(listing, bar[NOTIONAL])}",'
         f'"V":"{lots_text(listing, bar[TAKER_LOTS])}",'
         f'"Q":"{notional_text(listing, bar[TAKER_NOTIONAL])}","B":"0"}}}}'

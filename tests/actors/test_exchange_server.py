@@ -6,8 +6,6 @@ import http.client
 import itertools
 import json
 import socket
-import ssl
-import subprocess
 import time
 import urllib.error
 import urllib.request
@@ -19,8 +17,9 @@ import pytest
 import websocket
 
 from actors.exchange.server import ExchangeServer
-from pipeline.durations import MINUTE
+from pipeline.durations import MINUTE, SECOND
 from pipeline.errors import AddressError, ConfigError
+from pipeline.exchange.limits import Limits
 from pipeline.exchange.replay import Replay, open_replay
 from pipeline.market import SyntheticMarket
 from tests.waiting import wait_until
@@ -33,10 +32,6 @@ if TYPE_CHECKING:
 RECORDED = (
     Path(__file__).resolve().parents[2] / "../shared/data/ticks-freqtrade/XRP_OLD-trades.json.gz"
 )
-OPENSSL = [
-    "openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
-    "-subj", "/CN=127.0.0.1", "-addext", "subjectAltName=IP:127.0.0.1",
-]  # fmt: skip
 T0_US = 1_700_000_040_000_000
 PING, CLOSE = 0x9, 0x8
 
@@ -71,10 +66,9 @@ def connected(port: int, path: str) -> Iterator[websocket.WebSocket]:
         client.shutdown()
 
 
-def get(port: int, path: str, scheme: str = "http", **options: Any) -> Any:  # noqa: ANN401 - JSON
-    with urllib.request.urlopen(  # noqa: S310 - loopback
-        f"{scheme}://127.0.0.1:{port}{path}", **options
-    ) as response:
+def get(port: int, path: str) -> Any:  # noqa: ANN401 - JSON
+    url = f"http://127.0.0.1:{port}{path}"
+    with urllib.request.urlopen(url) as response:
         return json.loads(response.read())
 
 
@@ -203,8 +197,8 @@ def test_time_unit_is_honoured_on_both_protocols() -> None:
 
 
 def test_pings_carry_a_payload_and_their_pong_keeps_the_connection() -> None:
-    options = {"ping_every_s": 0.05, "pong_timeout_s": 0.3}
-    with serving(market(), **options) as port, connected(port, "/ws/0") as client:
+    limits = Limits(messages_per_s=50, ping_every_us=SECOND // 20, pong_timeout_us=SECOND // 3)
+    with serving(market(), limits=limits) as port, connected(port, "/ws/0") as client:
         payloads = []
         # Ten pings last longer than the timeout: without the pongs this connection would be gone.
         while len(payloads) < 10:
@@ -217,8 +211,8 @@ def test_pings_carry_a_payload_and_their_pong_keeps_the_connection() -> None:
 
 
 def test_client_that_does_not_answer_pings_is_told_1008() -> None:
-    options = {"ping_every_s": 0.05, "pong_timeout_s": 0.2}
-    with serving(market(), **options) as port, connected(port, "/ws/0") as client:
+    limits = Limits(ping_every_us=SECOND // 20, pong_timeout_us=SECOND // 5)
+    with serving(market(), limits=limits) as port, connected(port, "/ws/0") as client:
         client.pong = lambda *_: None  # type: ignore[method-assign] - the client goes deaf
         opcode, payload = 0, b""
         while opcode != CLOSE:
@@ -263,16 +257,16 @@ def test_client_that_never_reads_keeps_no_memory(monkeypatch: pytest.MonkeyPatch
         f"ws://127.0.0.1:{port}/ws/btcusdt@trade",
         sockopt=[(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)],
     )
-    wait_until(lambda: server._connections, "the exchange's side of the connection")
-    (connection,) = server._connections
+    wait_until(lambda: server._sockets.connections, "the exchange's side of the connection")
+    (connection,) = server._sockets.connections
     deadline = time.monotonic() + 30
-    while connection in server._connections and time.monotonic() < deadline:
+    while connection in server._sockets.connections and time.monotonic() < deadline:
         assert get(port, "/api/v3/ping") == {}
     left = connection._transport.get_write_buffer_size()
     client.shutdown()
     server.stop()
 
-    assert connection not in server._connections
+    assert connection not in server._sockets.connections
     assert left == 0
 
 
@@ -390,23 +384,3 @@ def test_replay_clock_goes_on_after_the_last_trade(tmp_path: Path) -> None:
 
 def closed(message: dict[str, Any]) -> bool:
     return bool(message["data"].get("k", {}).get("x"))
-
-
-def test_tls_is_served_and_a_bad_certificate_is_refused(tmp_path: Path) -> None:
-    cert, key = tmp_path / "cert.pem", tmp_path / "key.pem"
-    subprocess.run(  # noqa: S603 - a fixed command
-        [*OPENSSL, "-keyout", str(key), "-out", str(cert)],
-        check=True,
-        capture_output=True,
-    )
-    trust = ssl.create_default_context(cafile=str(cert))
-
-    with serving(market(), tls_cert=cert, tls_key=key) as port:
-        assert get(port, "/api/v3/ping", scheme="https", context=trust) == {}
-        client = websocket.create_connection(
-            f"wss://127.0.0.1:{port}/ws/btcusdt@trade", sslopt={"ca_certs": str(cert)}, timeout=20
-        )
-        assert json.loads(client.recv())["e"] == "trade"
-        client.shutdown()
-    with pytest.raises(ConfigError, match="tls_cert: cannot use"):
-        ExchangeServer(market(), host="127.0.0.1", port=0, tls_cert=key).start()

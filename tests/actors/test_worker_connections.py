@@ -24,7 +24,7 @@ class Venue:
         self.server = server
 
     def connections(self) -> list[Connection]:
-        return list(self.server._connections)
+        return list(self.server._sockets.connections)
 
     def on_its_thread(self, action: Callable[[], None]) -> None:
         assert self.server._running is not None
@@ -120,7 +120,7 @@ def test_stream_that_the_venue_has_forgotten_is_subscribed_again() -> None:
 
         def forget() -> None:
             del connection.session.streams["ethusdt@aggTrade"]
-            venue.server._index_readers()
+            venue.server._sockets.index_readers()
 
         venue.on_its_thread(forget)
         wait_until(lambda: "ethusdt@aggTrade" not in connection.session.streams, "it forgot")

@@ -111,8 +111,12 @@ def test_depth_is_ordered_and_leaves_the_spread_open(issue: Callable[[int], Exch
     found = json.loads(ask(issue(3), "depth", SYMBOL, ("limit", 3)).body)
 
     assert found["lastUpdateId"] == 105
-    assert [price for price, _ in found["bids"]] == ["99.99000000", "99.98000000", "99.97000000"]
-    assert [price for price, _ in found["asks"]] == ["100.00000000", "100.01000000", "100.02000000"]
+    bids, asks = ([float(price) for price, _ in found[side]] for side in ("bids", "asks"))
+    assert found["bids"][0][0] == "99.99000000"
+    assert found["asks"][0][0] == "100.00000000"
+    assert len(bids) == len(asks) == 3
+    assert bids == sorted(set(bids), reverse=True)
+    assert asks == sorted(set(asks))
     assert all(float(size) > 0 for _, size in found["bids"] + found["asks"])
 
 
