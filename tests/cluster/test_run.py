@@ -168,7 +168,7 @@ def test_status_and_stop_find_the_running_pipeline_and_a_second_run_does_not_dis
     assert set(json.loads("".join(status.lines))["symbols"]) == {"BTCUSDT", "ETHUSDT"}
     table = command("status", "--address", cluster)
     assert table.wait() == 0
-    assert any("BTCUSDT" in line and "up" in line for line in table.lines)
+    assert any("BTCUSDT" in line and "live" in line for line in table.lines)
 
     stop = command("stop", "--address", cluster)
     assert stop.wait() == 0

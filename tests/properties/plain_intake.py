@@ -42,6 +42,7 @@ class PlainSymbol:
     implausible: int = 0
     late: int = 0
     losses: list[tuple[int, int]] = field(default_factory=list)
+    found: set[int] = field(default_factory=set)  # of them, those that came after all
     next_step: int | None = None
     last_step: int | None = None
     traded_step: int | None = None
@@ -53,6 +54,11 @@ class PlainSymbol:
         """Take a row; return the bars that close."""
         if self.first_id is None:
             self.first_id = self.next_id = row.trade_id
+        if self.is_lost(row.trade_id):
+            self.found.add(row.trade_id)
+            self.live += row.live
+            self.backfilled += not row.live
+            return []
         if row.trade_id < self.next_id or row.trade_id in self.held:
             self.duplicates += 1
             return []
@@ -69,6 +75,10 @@ class PlainSymbol:
             self.next_id, self.follows_loss = first, True
             bars += self._release()
         return bars
+
+    def is_lost(self, trade_id: int) -> bool:
+        inside = any(first <= trade_id <= last for first, last in self.losses)
+        return inside and trade_id not in self.found
 
     def _release(self) -> list[dict[str, Any]]:
         bars = []
