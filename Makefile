@@ -29,6 +29,10 @@ check: lint test ## What CI runs
 bench: .venv/.bench ## Measurements, as a table and as build/bench.json
 	$(BIN)/python -m tests.benchmarks
 
+.PHONY: clients
+clients: .venv/.run ## Clients of others read the built-in exchange; installs them under build/
+	$(BIN)/python -m tests.clients
+
 .venv/.pip:
 	$(PYTHON) -m venv .venv
 	touch $@
