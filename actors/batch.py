@@ -84,6 +84,7 @@ def run_batch(  # noqa: PLR0913 - the options of one command by name
         folder.claim(config_digest(config), force=force)
         results_of = (config_digest(config), code_digest(config.plugins))
         chains = plan_parts(sources, part_rows=PART_ROWS, results_of=results_of)
+        folder.keep(chains)
         parts = [part for chain in chains.values() for part in chain]
         left = [part for part in parts if folder.record(part) is None]
         folder.sweep(set(parts).difference(left))

@@ -22,9 +22,13 @@ def locked(path: Path, refusal: str) -> Iterator[None]:
         refusal: What the one who comes second is told.
 
     Raises:
-        CryptoctopusError: Another process holds the lock.
+        CryptoctopusError: Another process holds the lock, or the file cannot be written.
     """
-    with path.open("w") as lock:
+    try:
+        lock = path.open("w")
+    except OSError as error:
+        raise CryptoctopusError(f"{path.parent}: cannot be written to: {error}") from error
+    with lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:

@@ -187,8 +187,9 @@ def _checked(statistic: Statistic) -> Statistic:
 
 def _made_up_rows(columns: Sequence[str]) -> pl.DataFrame:
     random = np.random.default_rng(0)
-    # Some values repeat, so that groups of equal ones have several rows.
-    rows = {name: random.choice(random.lognormal(size=16), 64) for name in columns}
+    # Values repeat, in a column and in several, so that groups of equal ones have several rows.
+    values = random.lognormal(size=16)
+    rows = {name: random.choice(values, 64) for name in columns}
     rows["log_return"] = random.normal(size=64)
     if "trades" in rows:
         rows["trades"] = random.integers(0, 9, 64)
@@ -206,7 +207,7 @@ def load_plugins(plugins: Sequence[str]) -> list[Feature]:
     for plugin in plugins:
         try:
             module = importlib.import_module(plugin)
-        except Exception as error:
+        except (Exception, SystemExit) as error:
             raise ValueError(
                 f"expected a module that can be imported, found {plugin!r}: {error}"
             ) from error

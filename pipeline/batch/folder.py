@@ -107,11 +107,11 @@ class BatchFolder:
             ConfigError: Another configuration made it.
         """
         if self._run.exists():
-            found = msgspec.json.decode(self._run.read_bytes(), type=dict[str, str])
-            if found["config_digest"] != config_digest and not force:
+            found = self._claimed_by()
+            if found != config_digest and not force:
                 problem = (
                     f"expected results of configuration {config_digest}, found those of "
-                    f"{found['config_digest']}: take another directory, or --force to start anew"
+                    f"{found}: take another directory, or --force to start anew"
                 )
                 raise ConfigError(f"--out {self.path}", [problem])
             if force:
@@ -119,6 +119,38 @@ class BatchFolder:
                     shutil.rmtree(markers)
         with self.writing(self._run) as temporary:
             temporary.write_bytes(msgspec.json.encode({"config_digest": config_digest}))
+
+    def _claimed_by(self) -> str:
+        """Return the digest of the configuration whose results are here."""
+        try:
+            found = msgspec.json.decode(self._run.read_bytes(), type=dict[str, str])
+        except msgspec.MsgspecError:
+            return "a damaged record"
+        return found["config_digest"]
+
+    def keep(self, symbols: Collection[str]) -> None:
+        """See that a plan drops no results of symbols that it is not of.
+
+        Args:
+            symbols: Of the plan.
+
+        Raises:
+            ConfigError: It does.
+        """
+        planned = {partition(symbol) for symbol in symbols}
+        dropped = sorted(
+            {
+                marker.parent.name.removeprefix("symbol=")
+                for marker in self._parts.glob("symbol=*/*.json")
+                if marker.parent.name not in planned
+            }
+        )
+        if dropped:
+            problem = (
+                f"expected the inputs of {', '.join(dropped)} too, whose results are here: give "
+                "them, take another directory, or --force to drop what is here"
+            )
+            raise ConfigError(f"--out {self.path}", [problem])
 
     def record(self, part: Part) -> PartRecord | None:
         """Return the record of a part that is done, with all its files there."""

@@ -134,6 +134,8 @@ def test_plugin_that_cannot_be_imported_says_why(write: Write) -> None:
     assert refused("mine", broken) == (
         f"expected a module that can be imported, found {broken!r}: division by zero"
     )
+    ends = write(head="import sys\nsys.exit(3)\n")
+    assert refused("mine", ends) == (f"expected a module that can be imported, found {ends!r}: 3")
 
 
 def test_plugin_without_features_says_so(write: Write) -> None:
@@ -183,6 +185,7 @@ def test_plugins_with_names_of_each_other_say_so(write: Write) -> None:
         "pl.when(pl.col('trades') < 0).then(pl.col('close').forward_fill()).otherwise(1.0)",
         "pl.sum_horizontal(pl.all())",
         "pl.col('close').map_batches(lambda close: close)",
+        "pl.col('close').is_in(pl.col('open')).cast(pl.Float64)",
     ],
 )
 def test_plugin_that_is_not_row_wise_is_refused(write: Write, expression: str) -> None:

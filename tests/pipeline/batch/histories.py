@@ -87,6 +87,7 @@ def run_here(
     folder.claim(config_digest(config), force=force)
     sources = [look_at(path, path.name, None) for path in files]
     chains = plan_parts(sources, part_rows=part_rows, results_of=(config_digest(config),))
+    folder.keep(chains)
     parts = [part for chain in chains.values() for part in chain]
     left = [part for part in parts if folder.record(part) is None]
     folder.sweep(set(parts).difference(left))

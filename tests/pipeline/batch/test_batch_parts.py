@@ -264,6 +264,27 @@ def test_batch_with_another_configuration_in_the_same_directory_is_refused(tmp_p
     assert contents(tmp_path / "out") == contents(tmp_path / "new") != before
 
 
+def test_batch_without_a_symbol_whose_results_are_there_is_refused(tmp_path: Path) -> None:
+    files = files_of_days(tmp_path)
+    other = tmp_path / files[0].name.replace("BTCUSDT", "ETHUSDT")
+    other.write_bytes(files[0].read_bytes())
+    run_here(tmp_path / "out", *files, other)
+    before = contents(tmp_path / "out")
+    with pytest.raises(ConfigError, match="expected the inputs of ETHUSDT too"):
+        run_here(tmp_path / "out", *files)
+    assert contents(tmp_path / "out") == before
+    run_here(tmp_path / "out", *files, force=True)
+    assert not any("ETHUSDT" in name for name in contents(tmp_path / "out"))
+
+
+def test_batch_in_a_directory_with_a_damaged_record_asks_for_another(tmp_path: Path) -> None:
+    files = files_of_days(tmp_path)
+    run_here(tmp_path / "out", *files)
+    (tmp_path / "out/.parts/run.json").write_text("")
+    with pytest.raises(ConfigError, match="found those of a damaged record"):
+        run_here(tmp_path / "out", *files)
+
+
 def test_batch_in_a_directory_with_other_files_is_refused(tmp_path: Path) -> None:
     (tmp_path / "mine.txt").touch()
     with pytest.raises(ConfigError, match="expected a new directory or one of a batch"):
