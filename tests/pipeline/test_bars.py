@@ -89,6 +89,7 @@ def test_bar_waits_for_its_lateness_and_takes_trades_that_come_within_it() -> No
 
 
 def test_trade_of_a_closed_bar_is_late_and_changes_nothing() -> None:
+    """(3): beyond the reorder horizon."""
     bars = builder()
     push(bars, rows((10.5, 1.0, 1.0), (11.25, 2.0, 1.0)))
     closed = push(bars, rows((10.9, 9.0, 1.0), (12.25, 4.0, 1.0), first_id=3))
@@ -195,6 +196,7 @@ def test_volume_beyond_the_range_of_doubles_loses_nothing() -> None:
 
 @given(st.data())
 def test_bars_of_any_cut_of_the_trades_are_the_same_bits(data: st.DataObject) -> None:
+    """(12): parts of a bar merge the same however they are grouped."""
     count = data.draw(st.integers(2, 60))
     steps = data.draw(
         st.lists(st.sampled_from([0.0, 0.01, 0.3, 0.9, 2.5, 9.0]), min_size=count, max_size=count)

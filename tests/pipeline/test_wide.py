@@ -91,6 +91,7 @@ def test_subtract_borrows_from_the_high_limb_and_wraps_below_zero(a: int, b: int
 @example(-1, 1)
 @example(-TWO_WORDS, 2**127 - 1)
 def test_add3_carries_through_three_limbs(total: int, more: int) -> None:
+    """(15)."""
     assert wide.add3(*limbs3(total), *limbs(more)) == limbs3(total + more)
 
 
@@ -100,6 +101,7 @@ def test_add3_carries_through_three_limbs(total: int, more: int) -> None:
 @example(0, 1)
 @example(0, 2**127 - 1)
 def test_subtract3_borrows_through_three_limbs(total: int, less: int) -> None:
+    """(15)."""
     assert wide.subtract3(*limbs3(total), *limbs(less)) == limbs3(total - less)
 
 

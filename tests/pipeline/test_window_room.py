@@ -34,6 +34,7 @@ def market(rows: int) -> Samples:
 
 @pytest.mark.parametrize("rows", [511, 512, 513, 1023, 1024, 1025])
 def test_sums_at_the_edge_of_a_piece_are_exact(rows: int) -> None:
+    """(14): where a tape is moved, or just not."""
     given = market(rows)
     windows = Windows([BY_COUNT])
     columns = joined(
@@ -60,6 +61,7 @@ def test_chunks_around_pieces_and_blocks_give_the_same_bits(chunk: int, timed: b
 
 
 def test_window_by_duration_that_outgrows_its_tape_is_exact() -> None:
+    """(14): and where it grows."""
     # A sample a microsecond: 5000 in the window, of a tape with room for about a thousand.
     windows, given = Windows([BY_DURATION], timed=True), market(11_000)
     columns = windows.push(given)

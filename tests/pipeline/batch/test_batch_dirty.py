@@ -70,6 +70,7 @@ def test_repeated_rows_are_counted_and_change_nothing(tmp_path: Path, clean: Pat
 
 
 def test_rows_out_of_order_are_counted_and_change_nothing(tmp_path: Path, clean: Path) -> None:
+    """(3): within the reorder horizon."""
     rows = CLEAN.copy()
     rows[700], rows[701] = rows[701], rows[700]
     rows[900:905] = reversed(rows[900:905])
