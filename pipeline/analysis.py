@@ -10,7 +10,7 @@ import polars as pl
 
 from pipeline.coverage import Coverage
 from pipeline.detect.episodes import Episodes, ScoredRows, alerts_frame
-from pipeline.detect.zscore import ZScore
+from pipeline.detect.registry import detector_of
 from pipeline.durations import SECOND
 from pipeline.ranges import RangeSums
 from pipeline.schema import ALERTS, BARS, FEATURES_HEAD, FEATURES_TAIL
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
     from pipeline.closed_bars import ClosedBars
     from pipeline.config import Config
-    from pipeline.detect.protocol import Detector, Scores
+    from pipeline.detect.protocol import Scores
     from pipeline.snapshot import Stage
 
 
@@ -65,16 +65,21 @@ class Analysis:
         self._features = config.feature_table()
         statistics = self._features.statistics
         detectors = [config.detector_of(symbol) for symbol in symbols]
-        self._detector: Detector = ZScore([detector.window for detector in detectors])
+        self._detector = detector_of(detectors, config.plugins, config.sampling)
         self._episodes = Episodes(symbols, detectors, every_us=self._step_us)
         self.alerts = self._episodes.started
         self._windows = Windows(
             [[*statistics.sums, *own] for own in self._detector.sums()],
             statistics.half_lives,
+            self._detector.caps,
             timed=self._step_us is None,
         )
         self._ranges: RangeSums | None = None
-        self.stages: dict[str, Stage] = {"windows": self._windows, "episodes": self._episodes}
+        self.stages: dict[str, Stage] = {
+            "windows": self._windows,
+            "episodes": self._episodes,
+            **{f"detector_{name}": stage for name, stage in self._detector.stages.items()},
+        }
         if statistics.range_windows:
             self._ranges = RangeSums(
                 len(symbols), statistics.range_windows, statistics.range_step_us
@@ -96,12 +101,13 @@ class Analysis:
             return self._nothing
         index, close = closed.symbol_index, closed.prices[3]
         end_us = closed.open_us if self._step_us is None else closed.open_us + self._step_us
-        columns = self._windows.push(Samples(index, end_us, close, closed.complete, closed.trades))
+        samples = Samples(index, end_us, close, closed.complete, closed.trades)
+        columns = self._windows.push(samples)
         ranges = None
         if self._ranges is not None:
             ranges = self._ranges.push(index, end_us, closed.prices, closed.open_us)
         first = len(self._features.statistics.sums)
-        scores = self._detector.score(index, columns, first)
+        scores = self._detector.score(samples, columns, first)
         episodes = self._episodes.push(ScoredRows(index, end_us, close, columns.log_return, scores))
         # Series by series: an expression costs more than a small column.
         features = pl.DataFrame(

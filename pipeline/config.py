@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
     AfterValidator,
-    BaseModel,
     BeforeValidator,
-    ConfigDict,
     Field,
     PlainSerializer,
     SerializerFunctionWrapHandler,
@@ -18,49 +16,21 @@ from pydantic import (
     model_validator,
 )
 
+from pipeline.config_fields import LISTED, WRITTEN, Section, between, reader
+from pipeline.detect.config import DetectorConfig, MultiHorizonConfig, suited_to
+from pipeline.detect.registry import detector_problems
 from pipeline.durations import format_duration, parse_duration
-from pipeline.feature_table import FeatureTable, load_plugins
+from pipeline.feature_table import FeatureTable
+from pipeline.plugins import load_plugins
 from pipeline.venues.registry import symbol_form
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-
-def _reader(low: str, high: str) -> Callable[[object], int]:
-    """Return what reads a duration of `low` to `high`, both allowed, as whole microseconds."""
-
-    def read(value: object) -> int:
-        if not isinstance(value, str):
-            raise ValueError(f"expected a duration such as {low}, found {value!r}")  # noqa: TRY004 - pydantic collects ValueErrors
-        duration_us = parse_duration(value)
-        if not parse_duration(low) <= duration_us <= parse_duration(high):
-            raise ValueError(f"expected {low} to {high}, found {value}")
-        return duration_us
-
-    return read
-
-
-def _between(low: str, high: str) -> BeforeValidator:
-    return BeforeValidator(_reader(low, high))
-
-
-def _as_tuple(value: object) -> object:
-    return tuple(value) if isinstance(value, list) else value
-
-
-#: Durations are microseconds inside, and written as people write them.
-_WRITTEN = PlainSerializer(format_duration)
 
 
 def _trade_or_step(value: object) -> object:
-    return value if value == "trade" else _reader("100ms", "1h")(value)
+    return value if value == "trade" else reader("100ms", "1h")(value)
 
 
 _TRADE_OR_STEP = BeforeValidator(_trade_or_step)
 _STEP_WRITTEN = PlainSerializer(lambda every: every if every == "trade" else format_duration(every))
-
-#: YAML has lists; what never changes is a tuple.
-_LISTED = BeforeValidator(_as_tuple)
 
 
 def _symbol(name: str) -> str:
@@ -81,13 +51,7 @@ RULE = "symbol_rule"
 Symbol = Annotated[str, AfterValidator(_symbol)]
 
 
-class _Section(BaseModel):
-    """A mapping of the file: unknown keys are problems, values never change."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
-
-
-class VenueConfig(_Section):
+class VenueConfig(Section):
     """Where trades come from.
 
     Attributes:
@@ -115,7 +79,7 @@ class VenueConfig(_Section):
         return self.name == "exchange" and self.websocket_url is None
 
 
-class ExchangeConfig(_Section):
+class ExchangeConfig(Section):
     """The synthetic market of the built-in exchange.
 
     Attributes:
@@ -128,10 +92,10 @@ class ExchangeConfig(_Section):
     seed: Annotated[int, Field(ge=0)] = 7
     trades_per_s: Annotated[float, Field(gt=0, le=100_000)] | None = None
     jumps_per_hour: Annotated[float, Field(ge=0, le=3600)] = 6.0
-    history: Annotated[int, _between("0s", "1d"), _WRITTEN] = parse_duration("75m")
+    history: Annotated[int, between("0s", "1d"), WRITTEN] = parse_duration("75m")
 
 
-class SamplingConfig(_Section):
+class SamplingConfig(Section):
     """The samples that statistics see.
 
     Attributes:
@@ -143,9 +107,9 @@ class SamplingConfig(_Section):
     """
 
     every: Annotated[Literal["trade"] | int, _TRADE_OR_STEP, _STEP_WRITTEN] = parse_duration("1s")
-    lateness: Annotated[int, _between("0s", "1m"), _WRITTEN] = parse_duration("250ms")
-    forward_fill: Annotated[int, _between("0s", "1d"), _WRITTEN] = parse_duration("10s")
-    restate_within: Annotated[int, _between("0s", "1h"), _WRITTEN] = parse_duration("10m")
+    lateness: Annotated[int, between("0s", "1m"), WRITTEN] = parse_duration("250ms")
+    forward_fill: Annotated[int, between("0s", "1d"), WRITTEN] = parse_duration("10s")
+    restate_within: Annotated[int, between("0s", "1h"), WRITTEN] = parse_duration("10m")
 
     @property
     def step_us(self) -> int | None:
@@ -153,61 +117,7 @@ class SamplingConfig(_Section):
         return None if self.every == "trade" else self.every
 
 
-class SeverityConfig(_Section):
-    """The peak score from which an episode is called minor, major or critical."""
-
-    minor: Annotated[float, Field(gt=0)] = 6.0
-    major: Annotated[float, Field(gt=0)] = 8.0
-    critical: Annotated[float, Field(gt=0)] = 12.0
-
-    @model_validator(mode="after")
-    def _ascending(self) -> Self:
-        if not self.minor < self.major < self.critical:
-            raise ValueError(
-                "expected minor < major < critical, "
-                f"found {self.minor:g}, {self.major:g}, {self.critical:g}"
-            )
-        return self
-
-
-class DetectorConfig(_Section):
-    """The classic detector, and the episodes made of its scores.
-
-    Attributes:
-        name: `zscore`: the newest return against the standard deviation of those before it.
-        window: Samples before the tested one.
-        enter: Score from which an episode starts.
-        exit: Score below which it may end.
-        hold: How long the score stays below `exit` before the episode ends.
-        cool_down: How long after an end no episode of the symbol starts.
-        min_move_bp: Smallest tested return, in basis points, that may start an episode.
-        severity: Names for peak scores.
-    """
-
-    name: Literal["zscore"] = "zscore"
-    window: Annotated[int, Field(ge=10, le=1_000_000)] = 120
-    enter: Annotated[float, Field(gt=0)] = 6.0
-    exit: Annotated[float, Field(gt=0)] = 3.0
-    hold: Annotated[int, _between("0s", "1h"), _WRITTEN] = parse_duration("30s")
-    cool_down: Annotated[int, _between("0s", "1d"), _WRITTEN] = parse_duration("60s")
-    min_move_bp: Annotated[float, Field(ge=0)] = 5.0
-    severity: SeverityConfig = SeverityConfig()
-
-    @model_validator(mode="after")
-    def _thresholds_in_order(self) -> Self:
-        if self.exit >= self.enter:
-            raise ValueError(
-                f"expected exit < enter, found exit {self.exit:g}, enter {self.enter:g}"
-            )
-        if self.severity.minor > self.enter:
-            raise ValueError(
-                f"expected severity.minor <= enter, found {self.severity.minor:g} and "
-                f"{self.enter:g}: an episode that starts needs a severity"
-            )
-        return self
-
-
-class ActorsConfig(_Section):
+class ActorsConfig(Section):
     """How the work is spread over processes.
 
     Attributes:
@@ -224,14 +134,14 @@ class ActorsConfig(_Section):
     """
 
     symbols_per_actor: Literal["auto"] | Annotated[int, Field(ge=1, le=1024)] = "auto"
-    flush: Annotated[int, _between("10ms", "10s"), _WRITTEN] = parse_duration("250ms")
-    connection_life: Annotated[int, _between("1s", "7d"), _WRITTEN] = parse_duration("23h")
+    flush: Annotated[int, between("10ms", "10s"), WRITTEN] = parse_duration("250ms")
+    connection_life: Annotated[int, between("1s", "7d"), WRITTEN] = parse_duration("23h")
     digest: bool = False
     max_buffered_trades: Annotated[int, Field(ge=1000, le=10_000_000)] = 200_000
     max_held_trades: Annotated[int, Field(ge=1000, le=10_000_000)] = 200_000
 
 
-class BoardConfig(_Section):
+class BoardConfig(Section):
     """The live board.
 
     Attributes:
@@ -245,11 +155,11 @@ class BoardConfig(_Section):
     serve: bool = True
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 5006
-    origins: Annotated[tuple[str, ...], _LISTED, Field(min_length=0, max_length=100)] = ()
-    history: Annotated[int, _between("1m", "7d"), _WRITTEN] = parse_duration("1h")
+    origins: Annotated[tuple[str, ...], LISTED, Field(min_length=0, max_length=100)] = ()
+    history: Annotated[int, between("1m", "7d"), WRITTEN] = parse_duration("1h")
 
 
-class StorageConfig(_Section):
+class StorageConfig(Section):
     """What is kept from one run to the next.
 
     Attributes:
@@ -259,13 +169,13 @@ class StorageConfig(_Section):
     directory: str = "data"
 
 
-class OverrideConfig(_Section):
+class OverrideConfig(Section):
     """What differs for one symbol; what is not given is as in the main sections."""
 
     detector: DetectorConfig
 
 
-class SymbolRule(_Section):
+class SymbolRule(Section):
     """Which markets to watch, where they are not named: those that trade the most.
 
     Attributes:
@@ -277,11 +187,11 @@ class SymbolRule(_Section):
 
     quote: Annotated[str, Field(min_length=1)]
     top: Annotated[int, Field(ge=1, le=1000)]
-    exclude: Annotated[tuple[Symbol, ...], _LISTED, Field(max_length=1000)] = ()
-    refresh: Annotated[int, _between("10s", "1d"), _WRITTEN] = parse_duration("10m")
+    exclude: Annotated[tuple[Symbol, ...], LISTED, Field(max_length=1000)] = ()
+    refresh: Annotated[int, between("10s", "1d"), WRITTEN] = parse_duration("10m")
 
 
-class Config(_Section):
+class Config(Section):
     """Everything a pipeline is told.
 
     `symbols` of a file are names, or a rule by which the venue's listing is chosen from; then
@@ -291,19 +201,19 @@ class Config(_Section):
     venue: VenueConfig = VenueConfig()
     exchange: ExchangeConfig = ExchangeConfig()
     symbol_rule: SymbolRule | None = None
-    symbols: Annotated[tuple[Symbol, ...], _LISTED, Field(max_length=5000)]
+    symbols: Annotated[tuple[Symbol, ...], LISTED, Field(max_length=5000)]
     sampling: SamplingConfig = SamplingConfig()
-    plugins: Annotated[tuple[str, ...], _LISTED, Field(max_length=100)] = ()
+    plugins: Annotated[tuple[str, ...], LISTED, Field(max_length=100)] = ()
     features: Annotated[
-        tuple[str, ...], _LISTED, Field(min_length=1, max_length=64, validate_default=True)
+        tuple[str, ...], LISTED, Field(min_length=1, max_length=64, validate_default=True)
     ] = (
         "realized_vol_1m",
         "realized_vol_5m",
         "realized_vol_1h",
         "ewma_vol_1m",
     )
-    detector: DetectorConfig = DetectorConfig()
-    overrides: dict[str, OverrideConfig] = {}
+    detector: DetectorConfig = MultiHorizonConfig()
+    overrides: dict[str, OverrideConfig] = Field(default_factory=dict)
     actors: ActorsConfig = ActorsConfig()
     board: BoardConfig = BoardConfig()
     storage: StorageConfig = StorageConfig()
@@ -318,6 +228,23 @@ class Config(_Section):
             if isinstance(raw.get("symbols"), dict):
                 return {**raw, "symbols": [], RULE: raw["symbols"]}
         return raw
+
+    @model_validator(mode="before")
+    @classmethod
+    def _detector_suits_the_samples(cls, raw: object) -> object:
+        if not isinstance(raw, dict) or not isinstance(raw.get("sampling", {}), dict):
+            return raw
+        every = raw.get("sampling", {}).get("every", "1s")
+        suited = {**raw, "detector": suited_to(every, raw.get("detector", {}))}
+        overrides = raw.get("overrides")
+        if isinstance(overrides, dict):
+            suited["overrides"] = {
+                symbol: {**own, "detector": suited_to(every, own["detector"])}
+                if isinstance(own, dict) and "detector" in own
+                else own
+                for symbol, own in overrides.items()
+            }
+        return suited
 
     @model_serializer(mode="wrap")
     def _rule_in_its_place(self, write: SerializerFunctionWrapHandler) -> dict[str, Any]:
@@ -377,6 +304,37 @@ class Config(_Section):
                 raise ValueError("; ".join(problems))
         return names
 
+    @field_validator("detector")
+    @classmethod
+    def _detector_fits(cls, detector: DetectorConfig, info: ValidationInfo) -> DetectorConfig:
+        if "sampling" in info.data and "plugins" in info.data:
+            step_us = info.data["sampling"].step_us
+            problems = detector_problems(detector, info.data["plugins"], step_us)
+            if problems:
+                raise ValueError("; ".join(problems))
+        return detector
+
+    @field_validator("overrides")
+    @classmethod
+    def _overrides_leave_the_detector(
+        cls, overrides: dict[str, OverrideConfig], info: ValidationInfo
+    ) -> dict[str, OverrideConfig]:
+        if not {"sampling", "plugins", "detector"} <= info.data.keys():
+            return overrides
+        main, step_us = info.data["detector"], info.data["sampling"].step_us
+        for symbol, override in overrides.items():
+            own = override.detector
+            problems = detector_problems(own, info.data["plugins"], step_us)
+            # What is the same for all symbols that are computed together.
+            problems += [
+                f"{key}: expected that of the main detector, found another"
+                for key in ("name", "horizons")
+                if getattr(own, key, None) != getattr(main, key, None)
+            ]
+            if problems:
+                raise ValueError("; ".join(f"{symbol}.detector.{one}" for one in problems))
+        return overrides
+
     @field_validator("overrides")
     @classmethod
     def _overrides_name_symbols(
@@ -399,10 +357,20 @@ class Config(_Section):
         return FeatureTable(self.features, self.plugins, every_us=self.sampling.step_us)
 
     @property
+    def detectors(self) -> list[DetectorConfig]:
+        """All there are: the main one, and those of overrides."""
+        return [self.detector, *(override.detector for override in self.overrides.values())]
+
+    @property
     def warm_up_us(self) -> int:
         """How much history fills every window of every symbol; where there is a grid."""
         step_us = self.sampling.step_us or 0
-        detectors = [self.detector, *(override.detector for override in self.overrides.values())]
-        # Two samples more: a return needs a price before it, and the tested one is excluded.
-        samples = max(detector.window for detector in detectors) + 2
-        return max(self.feature_table().reach_us, samples * step_us) + step_us
+        detectors = [detector.warm_up_us(step_us) for detector in self.detectors]
+        return max(self.feature_table().reach_us, *detectors) + step_us
+
+    @property
+    def silence_us(self) -> int:
+        """How long after a trade nothing is known of a symbol any more; where there is a grid."""
+        step_us, fill_us = self.sampling.step_us or 0, self.sampling.forward_fill
+        reaches = [detector.reach_us(step_us, fill_us) for detector in self.detectors]
+        return max(fill_us + self.warm_up_us, *reaches)

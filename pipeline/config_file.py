@@ -127,6 +127,9 @@ def _describe(error: ValidationError) -> list[str]:
     for detail in error.errors():
         # As the file has it.
         keys = tuple("symbols" if key == RULE else str(key) for key in detail["loc"])
+        if "detector" in keys:  # pydantic puts behind it which detector's configuration it is
+            at = keys.index("detector")
+            keys = keys[: at + 1] + keys[at + 2 :]
         text = _text(detail)
         if keys[:1] == ("detector",):
             inherited.add((keys[1:], text))

@@ -305,8 +305,7 @@ class ShardEngine:
             every_us=sampling.every,
             lateness_us=sampling.lateness,
             forward_fill_us=sampling.forward_fill,
-            # After it every window has nothing but missing samples.
-            silence_us=sampling.forward_fill + config.warm_up_us,
+            silence_us=config.silence_us,
         )
 
     def _finish(self, indexes: Sequence[int]) -> StepResult:

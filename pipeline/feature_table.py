@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
-import re
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -11,6 +9,7 @@ import polars as pl
 
 from pipeline.durations import DAY, format_duration
 from pipeline.features import BUILT_IN, Feature
+from pipeline.plugins import load_features
 from pipeline.schema import BARS
 from pipeline.window_statistics import Statistics, statistic_named
 
@@ -50,7 +49,7 @@ class FeatureTable:
                 is not row-wise or not Float64, or a window does not fit the grid.
         """
         self.names = tuple(names)
-        self._features = (*BUILT_IN, *load_plugins(plugins))
+        self._features = (*BUILT_IN, *load_features(plugins, reserved=_RESERVED))
         self._expressions: dict[str, pl.Expr] = {}
         self._level: dict[str, int] = {}
         found: dict[str, Statistic] = {}
@@ -195,38 +194,3 @@ def _made_up_rows(columns: Sequence[str]) -> pl.DataFrame:
         rows["trades"] = random.integers(0, 9, 64)
     some = pl.int_range(pl.len()) % 11 != 3
     return pl.DataFrame(rows).with_columns(pl.when(some).then(pl.all()))
-
-
-def load_plugins(plugins: Sequence[str]) -> list[Feature]:
-    """Return the features of modules.
-
-    Raises:
-        ValueError: A module cannot be imported, has no features, or one whose name is taken.
-    """
-    loaded: list[Feature] = []
-    for plugin in plugins:
-        try:
-            module = importlib.import_module(plugin)
-        except (Exception, SystemExit) as error:
-            raise ValueError(
-                f"expected a module that can be imported, found {plugin!r}: {error}"
-            ) from error
-        held = dict.fromkeys(one for one in vars(module).values() if isinstance(one, Feature))
-        # A plugin may import features of others.
-        own = [one for one in held if one.build.__module__ == module.__name__]
-        if not own:
-            raise ValueError(f"expected functions marked @feature in {plugin!r}, found none")
-        for one in own:
-            if re.fullmatch(r"[a-z][a-z0-9_]*", re.sub(r"\{\w+\}", "5m", one.template)) is None:
-                raise ValueError(
-                    f"expected a name of small letters, digits and _, found {one.template!r} "
-                    f"in {plugin}"
-                )
-            if (
-                one.template.startswith("coverage_")
-                or one.template in _RESERVED
-                or any(one.clashes_with(o) for o in (*BUILT_IN, *loaded))
-            ):
-                raise ValueError(f"expected a name of its own, found {one.template!r} in {plugin}")
-            loaded.append(one)
-    return loaded

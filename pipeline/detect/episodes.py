@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pipeline.config import DetectorConfig, SeverityConfig
+    from pipeline.detect.config import EpisodesConfig, SeverityConfig
     from pipeline.detect.protocol import Scores
 
 
@@ -84,7 +84,7 @@ class Episodes:
     """
 
     def __init__(
-        self, symbols: Sequence[str], configs: Sequence[DetectorConfig], *, every_us: int | None
+        self, symbols: Sequence[str], configs: Sequence[EpisodesConfig], *, every_us: int | None
     ) -> None:
         self._symbols = symbols
         self._configs = configs

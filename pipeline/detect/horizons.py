@@ -8,10 +8,12 @@ jump does not blind the score to the next. The score is the largest |z|.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from numba import float64, int64, void
 
+from pipeline.compiled import compiled
 from pipeline.windows import RollingSum
 
 if TYPE_CHECKING:
@@ -44,30 +46,51 @@ def horizon_sums(horizons: Sequence[int], window: int, need: int) -> list[Rollin
 def horizon_scores(
     columns: WindowColumns,
     horizons: Sequence[int],
-    floor: NDArray[np.float64] | float,
+    floor: NDArray[np.float64],
     first: int = 0,
 ) -> tuple[NDArray[np.float64], NDArray[np.int64]]:
     """Return the signed score of each row, and which of the horizons it is of.
 
-    The score is NaN where no horizon can be judged; ties go to the shorter horizon.
+    The score is NaN where any horizon cannot be judged, so that it always is the largest of as
+    many: after a hole in the prices that is so for the longest horizon. Ties go to the shorter one.
 
     Args:
         columns: Of windows whose sums from `first` on are those of `horizon_sums`.
         horizons: In samples, ascending.
-        floor: The least scale; see `floor_of`.
+        floor: The least scale, row by row; see `floor_of`.
         first: Where the sums start.
     """
-    best = np.full(len(columns.log_return), np.nan)
-    which = np.zeros(len(best), dtype=np.int64)
-    for at in range(len(horizons)):
-        tested = columns.values[first + 3 * at]
-        mean = columns.values[first + 3 * at + 2] / np.maximum(columns.terms[first + 3 * at + 2], 1)
-        z = tested / np.sqrt(np.maximum(mean, floor * floor))
-        better = ~np.isnan(z) & ~(np.abs(z) <= np.abs(best))
-        best[better], which[better] = z[better], at
+    best = np.empty(len(columns.log_return))
+    which = np.empty(len(best), dtype=np.int64)
+    _judge(columns.values, columns.terms, floor, first, len(horizons), best, which)
     return best, which
 
 
 def floor_of(cap: Cap, close: NDArray[np.float64]) -> NDArray[np.float64]:
     """Return the least scale row by row: the cap's floor, and half a tick of the price."""
     return np.maximum(cap.floor, cap.tick / 2 / close)
+
+
+@compiled(
+    void(float64[:, ::1], int64[:, ::1], float64[::1], int64, int64, float64[::1], int64[::1])
+)
+def _judge(
+    values: Any,  # noqa: ANN401 - as above
+    terms: Any,  # noqa: ANN401
+    floor: Any,  # noqa: ANN401
+    first: Any,  # noqa: ANN401
+    horizons: Any,  # noqa: ANN401
+    best: Any,  # noqa: ANN401
+    which: Any,  # noqa: ANN401
+) -> None:
+    for row in range(len(best)):
+        best[row], which[row] = 0.0, 0
+        for at in range(horizons):
+            tested, scale = first + 3 * at, first + 3 * at + 2
+            mean = values[scale, row] / max(terms[scale, row], 1)
+            if np.isnan(values[tested, row]) or np.isnan(mean):
+                best[row] = np.nan
+                break
+            z = values[tested, row] / np.sqrt(max(mean, floor[row] * floor[row]))
+            if abs(z) > abs(best[row]):
+                best[row], which[row] = z, at

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Mapping, Sequence
 
     import numpy as np
     from numpy.typing import NDArray
 
-    from pipeline.windows import RollingSum, WindowColumns
+    from pipeline.snapshot import Stage
+    from pipeline.windows import Cap, RollingSum, Samples, WindowColumns
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,20 +37,51 @@ class Scores:
 
 
 class Detector(Protocol):
-    """Scores the newest sample of every symbol of a shard against those before it."""
+    """Scores the newest sample of every symbol of a shard against those before it.
+
+    Each symbol is judged by itself, and its scores depend on its rows alone, however they are cut
+    into calls.
+    """
 
     @property
     def name(self) -> str:
         """The name a configuration uses."""
 
+    @property
+    def caps(self) -> Sequence[Cap] | None:
+        """Symbol by symbol, how returns are capped for sums of `capped_squares`; null without."""
+
+    @property
+    def stages(self) -> Mapping[str, Stage]:
+        """What it knows of symbols beside the sums, by name; may be empty."""
+
     def sums(self) -> Sequence[Sequence[RollingSum]]:
         """Return, per symbol, the sums `score` reads: of the same kinds for each symbol."""
 
-    def score(self, symbol_index: NDArray[np.int32], columns: WindowColumns, first: int) -> Scores:
+    def score(self, samples: Samples, columns: WindowColumns, first: int) -> Scores:
         """Return the scores of pushed rows.
 
         Args:
-            symbol_index: Row by row, the position of the symbol.
+            samples: What was pushed; the time of a sample is the end of its grid step.
             columns: What the windows held after each row.
             first: Where this detector's sums start in `columns`.
         """
+
+
+@dataclass(frozen=True, slots=True)
+class DetectorKind:
+    """A detector that a configuration can name.
+
+    Attributes:
+        name: In the configuration, and in alerts.
+        build: Takes the settings of each symbol and the grid step, null where every trade is a
+            sample; returns the detector of these symbols, or raises ValueError for bad settings.
+    """
+
+    name: str
+    build: Callable[[Sequence[Mapping[str, Any]], int | None], Detector]
+
+
+def detector(name: str) -> Callable[[Callable[..., Detector]], DetectorKind]:
+    """Make a kind of detector of a function; see `docs/detection.md`."""
+    return lambda build: DetectorKind(name, build)

@@ -11,11 +11,10 @@ from pipeline.detect.protocol import Scores
 from pipeline.windows import RollingSum
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
-    from numpy.typing import NDArray
-
-    from pipeline.windows import WindowColumns
+    from pipeline.snapshot import Stage
+    from pipeline.windows import Samples, WindowColumns
 
 
 class ZScore:
@@ -27,10 +26,12 @@ class ZScore:
     """
 
     name = "zscore"
+    caps = None
 
     def __init__(self, window: Sequence[int]) -> None:
         """Judge symbol by symbol with windows of so many samples."""
         self._window = np.array(window, dtype=np.int64)
+        self.stages: Mapping[str, Stage] = {}
 
     def sums(self) -> list[list[RollingSum]]:
         """Return two sums a symbol, over the window that ends just before the newest sample."""
@@ -40,10 +41,10 @@ class ZScore:
             for length in lengths
         ]
 
-    def score(self, symbol_index: NDArray[np.int32], columns: WindowColumns, first: int) -> Scores:
+    def score(self, samples: Samples, columns: WindowColumns, first: int) -> Scores:
         """Return the scores of pushed rows; see the protocol."""
         r, n, total = columns.log_return, columns.terms[first], columns.values[first]
-        length = self._window[symbol_index]
+        length = self._window[samples.symbol_index]
         score, direction = np.empty(len(r)), np.empty(len(r), dtype=np.int8)
         _judge(r, columns.sound, length, n, total, columns.values[first + 1], score, direction)
         return Scores(

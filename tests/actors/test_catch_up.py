@@ -170,7 +170,7 @@ def test_tick_anchors_every_symbol_before_it_opens_the_feed() -> None:
 
 
 def test_anchor_takes_the_bars_up_to_the_open_one() -> None:
-    narrow = {"features": ["realized_vol_1m"], "detector": {"window": 10}}
+    narrow = {"features": ["realized_vol_1m"], "detector": {"name": "zscore", "window": 10}}
     at = Setup(Exchange(A=range(1, 26)), Config.model_validate({"symbols": ["A"], **narrow}))
     (anchored,) = at.tick()
     assert isinstance(anchored, Anchored)

@@ -37,7 +37,13 @@ SECTIONS = {
         "trade_burst_z_1m",
     ],
     "sampling": {"every": "10s", "forward_fill": "5m"},
-    "detector": {"window": 120, "enter": 4.0, "min_move_bp": 1.0, "severity": {"minor": 4.0}},
+    "detector": {
+        "name": "zscore",
+        "window": 120,
+        "enter": 4.0,
+        "min_move_bp": 1.0,
+        "severity": {"minor": 4.0},
+    },
 }
 
 

@@ -17,7 +17,9 @@ from tests.pipeline.test_engine import noisy
 from tests.pipeline.trades import START_US, trades_frame
 
 S = 1_000_000
-CONFIG = Config.model_validate({"symbols": ["AUSDT", "BUSDT"], "detector": {"window": 20}})
+CONFIG = Config.model_validate(
+    {"symbols": ["AUSDT", "BUSDT"], "detector": {"name": "zscore", "window": 20}}
+)
 PLAN = BoardPlan(
     venue="exchange",
     symbols=CONFIG.symbols,

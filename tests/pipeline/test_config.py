@@ -49,14 +49,18 @@ def test_config_with_symbols_only_has_the_documented_defaults(tmp_path: Path) ->
         "plugins": [],
         "features": ["realized_vol_1m", "realized_vol_5m", "realized_vol_1h", "ewma_vol_1m"],
         "detector": {
-            "name": "zscore",
-            "window": 120,
             "enter": 6.0,
             "exit": 3.0,
             "hold": "30s",
             "cool_down": "1m",
             "min_move_bp": 5.0,
             "severity": {"minor": 6.0, "major": 8.0, "critical": 12.0},
+            "name": "multi_horizon",
+            "horizons": ["5s", "15s", "30s"],
+            "window": "5m",
+            "winsor": 4.0,
+            "floor_bp": 0.3,
+            "tick": 0.0,
         },
         "overrides": {},
         "actors": {
@@ -157,7 +161,10 @@ def test_config_problem_names_the_file(tmp_path: Path) -> None:
             "plugins: expected a module that can be imported, found 'no_such_module': No module",
         ),
         ("symbols: [A]\nplugins: [polars, polars]", "plugins: expected each name once, found pola"),
-        ("symbols: [A]\nplugins: [polars]", "plugins: expected functions marked @feature in 'pol"),
+        (
+            "symbols: [A]\nplugins: [polars]",
+            "plugins: expected functions marked @feature or @detector in 'pol",
+        ),
         ("detector: {}", "symbols: required, but missing"),
         ("", "expected a mapping of sections, found an empty file"),
         ("- 1", "expected a mapping of sections, found list"),
@@ -198,7 +205,7 @@ def test_overrides_fill_up_from_the_main_detector(tmp_path: Path) -> None:
         write(
             tmp_path,
             "symbols: [A, B]\n"
-            "detector: {window: 60, severity: {major: 9.0}}\n"
+            "detector: {name: zscore, window: 60, severity: {major: 9.0}}\n"
             "overrides: {B: {detector: {enter: 7.0, severity: {critical: 20.0}}}}",
         )
     )
@@ -249,7 +256,7 @@ def test_plugins_join_the_features(tmp_path: Path, monkeypatch: pytest.MonkeyPat
 def test_warm_up_covers_the_longest_window_and_the_samples_a_score_needs(tmp_path: Path) -> None:
     hour = load_config(write(tmp_path, "symbols: [A]"))
     assert hour.warm_up_us == 3_601_000_000
-    long = load_config(write(tmp_path, "symbols: [A]\ndetector: {window: 5000}"))
+    long = load_config(write(tmp_path, "symbols: [A]\ndetector: {name: zscore, window: 5000}"))
     assert long.warm_up_us == 5_003_000_000
 
 

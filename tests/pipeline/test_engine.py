@@ -56,7 +56,7 @@ def test_step_of_nothing_publishes_nothing() -> None:
 
 
 def test_step_with_a_jump_after_a_full_window_opens_one_episode() -> None:
-    shard = engine(detector={"window": 60})
+    shard = engine(detector={"name": "zscore", "window": 60})
     result = shard.step(noisy(200, jump_at=150))
     alert = result.alerts.row(0, named=True)
     assert result.alerts.height == 1
@@ -105,7 +105,7 @@ def test_step_that_starts_a_symbol_counts_from_its_first_fetched_trade() -> None
 
 
 def test_give_up_publishes_incomplete_bars_and_no_score_judges_by_them() -> None:
-    shard = engine(detector={"window": 20})
+    shard = engine(detector={"name": "zscore", "window": 20})
     shard.step(noisy(60).filter(pl.col("trade_id") != 30))
     shard.give_up("AUSDT", 30)
     result = shard.step(trades_frame([]))
@@ -120,7 +120,7 @@ def test_give_up_publishes_incomplete_bars_and_no_score_judges_by_them() -> None
 
 
 def test_anchor_with_history_warms_every_window_at_once() -> None:
-    made = config(features=["realized_vol_1m"], detector={"window": 30})
+    made = config(features=["realized_vol_1m"], detector={"name": "zscore", "window": 30})
     cold, warm = ShardEngine(made.symbols, made), ShardEngine(made.symbols, made)
     trades = noisy(200)
     whole = cold.step(trades)
@@ -182,7 +182,7 @@ def test_step_counts_late_trades() -> None:
 
 
 def test_give_up_applies_what_waited_once() -> None:
-    shard = engine(detector={"window": 20})
+    shard = engine(detector={"name": "zscore", "window": 20})
     shard.step(noisy(60).filter(pl.col("trade_id") != 30))
     shard.give_up("AUSDT", 30)
     shard.step(trades_frame([]))
@@ -211,7 +211,7 @@ def test_step_of_a_silent_symbol_goes_on_until_its_price_and_then_its_windows_ar
 ) -> None:
     shard = engine(
         features=["realized_vol_1m"],
-        detector={"window": 10},
+        detector={"name": "zscore", "window": 10},
         sampling={"forward_fill": forward_fill},
     )
     shard.step(noisy(1))

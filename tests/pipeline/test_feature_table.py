@@ -12,7 +12,8 @@ import polars as pl
 import pytest
 
 from pipeline.durations import DAY, HOUR, MINUTE, SECOND
-from pipeline.feature_table import FeatureTable, load_plugins
+from pipeline.feature_table import FeatureTable
+from pipeline.plugins import load_features
 from pipeline.windows import RollingSum, Windows
 from tests.pipeline.window_oracles import GOLDEN, closes, samples
 
@@ -116,7 +117,7 @@ def test_plugin_may_import_features_that_there_are(write: Write) -> None:
     names = ["realized_vol_2s", "quarter"]
     found = compute(FeatureTable(names, [first, second], every_us=SECOND))
     assert found["quarter"][-1] == pytest.approx(found["realized_vol_2s"][-1] / 4)
-    assert [one.template for one in load_plugins([first, second])] == ["half", "quarter"]
+    assert [one.template for one in load_features([first, second])] == ["half", "quarter"]
 
 
 def refused(name: str, *plugins: str, every_us: int | None = SECOND) -> str:
@@ -140,7 +141,7 @@ def test_plugin_that_cannot_be_imported_says_why(write: Write) -> None:
 
 def test_plugin_without_features_says_so(write: Write) -> None:
     plugin = write("def mine():\n    return pl.col('close')")
-    message = f"expected functions marked @feature in {plugin!r}, found none"
+    message = f"expected functions marked @feature or @detector in {plugin!r}, found none"
     assert refused("mine", plugin) == message
 
 

@@ -18,7 +18,7 @@ def engine(restate_within: str = "10m", *, restates: bool = True) -> ShardEngine
             "symbols": ["AUSDT"],
             "sampling": {"restate_within": restate_within},
             "features": ["realized_vol_10s"],
-            "detector": {"window": 60},
+            "detector": {"name": "zscore", "window": 60},
         }
     )
     return ShardEngine(config.symbols, config, restates=restates)

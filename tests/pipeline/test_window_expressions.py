@@ -81,7 +81,12 @@ def noisy(symbol: str, count: int, seed: int) -> pl.DataFrame:
 @pytest.mark.parametrize("every", ["1s", "trade"])
 def test_namespace_over_bars_gives_the_bits_of_the_engine(every: str) -> None:
     config = Config.model_validate(
-        {"symbols": ["A", "B"], "sampling": {"every": every}, "features": FEATURES}
+        {
+            "symbols": ["A", "B"],
+            "sampling": {"every": every},
+            "features": FEATURES,
+            "detector": {"name": "zscore"},
+        }
     )
     engine = ShardEngine(config.symbols, config)
     trades = pl.concat([noisy("A", 600, 1), noisy("B", 600, 2)]).sort("event_time")
@@ -149,7 +154,7 @@ def plain_scores(
     told: list[tuple[float, int] | None] = []
     capped: dict[tuple[int, int], float] = {}
     for t in range(len(x)):
-        found: tuple[float, int] | None = None
+        judged_all: list[tuple[float, int]] = []
         for h in horizons:
             if t < h:
                 continue
@@ -164,9 +169,9 @@ def plain_scores(
                 capped[h, t] = min(square, cap**2 * mean)
                 judged = max(sum(capped[h, i] for i in inside) / len(inside), floor**2)
                 z = (x[t] - x[t - h]) / judged**0.5
-                if found is None or abs(z) > abs(found[0]):
-                    found = (z, h)
-        told.append(found)
+                judged_all.append((z, h))
+        best = max(judged_all, key=lambda one: abs(one[0]), default=None)
+        told.append(best if len(judged_all) == len(horizons) else None)
     return told
 
 

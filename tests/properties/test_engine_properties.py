@@ -6,6 +6,7 @@ import itertools
 
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
@@ -16,14 +17,29 @@ from pipeline.schema import TRADES
 from tests.pipeline.trades import START_US, trades_frame
 
 SYMBOLS = ["AUSDT", "BUSDT", "CUSDT"]
-CONFIG = Config.model_validate(
-    {
-        "symbols": SYMBOLS,
-        "features": ["realized_vol_10s", "realized_vol_30s", "ewma_vol_10s"],
-        "detector": {"window": 20, "enter": 3.0, "exit": 1.0, "min_move_bp": 0.0, "hold": "3s",
-                     "cool_down": "5s", "severity": {"minor": 3.0, "major": 4.0, "critical": 5.0}},
-    }
-)  # fmt: skip
+EPISODES = {
+    "enter": 3.0,
+    "exit": 1.0,
+    "min_move_bp": 0.0,
+    "hold": "3s",
+    "cool_down": "5s",
+    "severity": {"minor": 3.0, "major": 4.0, "critical": 5.0},
+}
+DETECTORS = {
+    "zscore": {"name": "zscore", "window": 20},
+    # Trades are a second apart or so: these horizons are stretched by 1, 2 or 4.
+    "multi_horizon": {"name": "multi_horizon", "horizons": ["1s", "2s"], "window": "10s"},
+}
+CONFIGS = {
+    name: Config.model_validate(
+        {
+            "symbols": SYMBOLS,
+            "features": ["realized_vol_10s", "realized_vol_30s", "ewma_vol_10s"],
+            "detector": {**detector, **EPISODES},
+        }
+    )
+    for name, detector in DETECTORS.items()
+}
 END_US = START_US + 130 * 1_000_000
 NONE = TRADES.to_frame()
 
@@ -54,43 +70,60 @@ def told(results: list[StepResult]) -> tuple[pl.DataFrame, pl.DataFrame, pl.Data
 
 def assert_same(one: list[StepResult], other: list[StepResult]) -> None:
     for left, right in zip(told(one), told(other), strict=True):
-        assert left.equals(right, null_equal=True)
+        assert bits(left) == bits(right)
 
 
-def undisturbed(trades: pl.DataFrame) -> list[StepResult]:
-    engine = ShardEngine(SYMBOLS, CONFIG)
+def bits(frame: pl.DataFrame) -> list[object]:
+    """Every value, floats by their bits: zeros of either sign are not the same."""
+    return [
+        [column.is_null().to_list(), column.fill_null(0.0).to_numpy().tobytes()]
+        if column.dtype.is_float()
+        else column.to_list()
+        for column in frame
+    ]
+
+
+def undisturbed(trades: pl.DataFrame, config: Config) -> list[StepResult]:
+    engine = ShardEngine(SYMBOLS, config)
     return [engine.step(trades), engine.step(NONE, clock_us=END_US)]
 
 
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10**6), data=st.data())
-def test_engine_of_any_chunking_says_the_same(seed: int, data: st.DataObject) -> None:
+def test_engine_of_any_chunking_says_the_same(
+    config: Config, seed: int, data: st.DataObject
+) -> None:
     trades = market(seed)
     cuts = sorted(data.draw(st.lists(st.integers(0, trades.height), max_size=8)))
-    engine = ShardEngine(SYMBOLS, CONFIG)
+    engine = ShardEngine(SYMBOLS, config)
     edges = [0, *cuts, trades.height]
     parts = [
         engine.step(trades.slice(start, end - start)) for start, end in itertools.pairwise(edges)
     ]
-    assert_same([*parts, engine.step(NONE, clock_us=END_US)], undisturbed(trades))
+    assert_same([*parts, engine.step(NONE, clock_us=END_US)], undisturbed(trades, config))
 
 
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 10**6), order=st.permutations(SYMBOLS), split=st.integers(1, 2))
-def test_engine_of_any_shard_split_says_the_same(seed: int, order: list[str], split: int) -> None:
+def test_engine_of_any_shard_split_says_the_same(
+    config: Config, seed: int, order: list[str], split: int
+) -> None:
     trades = market(seed)
     results = []
     for symbols in (order[:split], order[split:]):
-        engine = ShardEngine(symbols, CONFIG)
+        engine = ShardEngine(symbols, config)
         mine = trades.filter(pl.col("symbol").is_in(symbols))
         results += [engine.step(mine), engine.step(NONE, clock_us=END_US)]
-    assert_same(results, undisturbed(trades))
+    assert_same(results, undisturbed(trades, config))
 
 
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 @settings(max_examples=25, deadline=None)
 @given(seed=st.integers(0, 10**6), data=st.data())
 def test_engine_after_any_drop_repeat_and_backfill_says_the_same(
-    seed: int, data: st.DataObject
+    config: Config, seed: int, data: st.DataObject
 ) -> None:
     trades = market(seed)
     random = np.random.default_rng(data.draw(st.integers(0, 10**6)))
@@ -99,7 +132,7 @@ def test_engine_after_any_drop_repeat_and_backfill_says_the_same(
     dropped = pl.Series(random.random(trades.height) < 0.1)
     arrived = trades.filter(first | ~dropped)
     arrived = pl.concat([arrived, arrived.sample(5, seed=seed)])  # repeats, much later
-    engine = ShardEngine(SYMBOLS, CONFIG)
+    engine = ShardEngine(SYMBOLS, config)
     results = []
     for part in arrived.iter_slices(max(1, arrived.height // 4)):
         results.append(engine.step(part))
@@ -115,7 +148,7 @@ def test_engine_after_any_drop_repeat_and_backfill_says_the_same(
         mine = trades.filter(pl.col("symbol") == symbol)
         results.append(engine.step(NONE, backfilled=mine))
     results.append(engine.step(NONE, clock_us=END_US))
-    assert_same(results, undisturbed(trades))
+    assert_same(results, undisturbed(trades, config))
     health = engine.health(venue_us=None)
     assert health["pending"].to_list() == [0, 0, 0]
     assert health["lost"].to_list() == [0, 0, 0]
@@ -123,7 +156,35 @@ def test_engine_after_any_drop_repeat_and_backfill_says_the_same(
     assert (health["live"] + health["backfilled"]).to_list() == ids
 
 
-def test_market_of_these_properties_does_raise_alerts() -> None:
-    _, features, alerts = told(undisturbed(market(1)))
-    assert features["score"].is_not_null().sum() > 200
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+@settings(max_examples=15, deadline=None)
+@given(seed=st.integers(0, 10**6), data=st.data())
+def test_engine_restored_anywhere_from_shards_of_any_split_says_the_same(
+    config: Config, seed: int, data: st.DataObject
+) -> None:
+    trades = market(seed)
+    cut = data.draw(st.integers(0, trades.height))
+    split = data.draw(st.integers(1, 2))
+    results, snapshots = [], []
+    for symbols in (SYMBOLS[:split], SYMBOLS[split:]):
+        engine = ShardEngine(symbols, config)
+        mine = trades.head(cut).filter(pl.col("symbol").is_in(symbols))
+        results.append(engine.step(mine))
+        snapshots.append(engine.snapshot())
+    engine = ShardEngine(SYMBOLS, config)
+    engine.restore(pl.concat(snapshots))
+    results += [engine.step(trades.slice(cut)), engine.step(NONE, clock_us=END_US)]
+    assert_same(results, undisturbed(trades, config))
+
+
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+def test_market_of_these_properties_does_raise_alerts(config: Config) -> None:
+    _, features, alerts = told(undisturbed(market(1), config))
+    assert features["score"].is_not_null().sum() > 100
     assert alerts.height > 3
+
+
+def test_market_of_these_properties_is_stretched_in_part() -> None:
+    _, features, _ = told(undisturbed(market(1), CONFIGS["multi_horizon"]))
+    spans = set(features.filter(pl.col("score").is_not_null())["horizon_s"])
+    assert spans == {2.0, 4.0, 8.0}

@@ -23,7 +23,7 @@ CONFIG = Config.model_validate(
     {
         "symbols": ["LIVEUSDT"],
         "features": ["realized_vol_1m", "ewma_vol_1m"],
-        "detector": {"window": 30, "min_move_bp": 0.0},
+        "detector": {"name": "zscore", "window": 30, "min_move_bp": 0.0},
         "sampling": {"every": "1s", "forward_fill": "5s"},
     }
 )

@@ -63,6 +63,7 @@ SMALL = Config.model_validate(
         "overrides": {},
         "actors": {"max_held_trades": 1000},
         "detector": {
+            "name": "zscore",
             "window": 20,
             "enter": 3.0,
             "exit": 1.0,

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.config import DetectorConfig
+from pipeline.detect.config import EpisodesConfig
 from pipeline.detect.episodes import Episode, Episodes, ScoredRows, alerts_frame, severity_of
 from pipeline.detect.protocol import Scores
 from pipeline.schema import ALERTS
@@ -13,7 +13,7 @@ S = 1_000_000
 
 Held = dict[str, NDArray[np.generic]]
 
-CONFIG = DetectorConfig(enter=6.0, exit=3.0, hold="3s", cool_down="5s", min_move_bp=5.0)
+CONFIG = EpisodesConfig(enter=6.0, exit=3.0, hold="3s", cool_down="5s", min_move_bp=5.0)
 
 
 def rows(*scores: float, start_s: int = 100, move_bp: float = 20.0, symbol: int = 0) -> ScoredRows:

@@ -19,7 +19,7 @@ def score(
     # Its sums need not be the first ones.
     (sums,) = detector.sums()
     columns = Windows([[RollingSum("trades", 3), *sums]]).push(given)
-    return detector.score(given.symbol_index, columns, 1)
+    return detector.score(given, columns, 1)
 
 
 def test_zscore_of_the_golden_return_excludes_the_tested_return() -> None:
@@ -102,7 +102,7 @@ def test_zscore_judges_each_symbol_by_a_window_of_its_own() -> None:
     detector = ZScore([10, 15])
     index = np.tile(np.array([0, 1], dtype=np.int32), len(close))
     given = samples(np.repeat(close, 2), symbol_index=index)
-    scores = detector.score(index, Windows(detector.sums()).push(given), 0)
+    scores = detector.score(given, Windows(detector.sums()).push(given), 0)
     for symbol, window in enumerate((10, 15)):
         alone = score(close, window)
         assert scores.score[symbol::2].tobytes() == alone.score.tobytes()

@@ -1,0 +1,215 @@
+"""The detector's part of the configuration: what each detector is told, and how alerts are made."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+
+from pipeline.config_fields import LISTED, WRITTEN, Section, between
+from pipeline.detect.stretch import levels_of
+from pipeline.durations import SECOND, format_duration, parse_duration
+
+#: Of the score on a grid of a second: five seconds to half a minute, judged by five minutes.
+HORIZON_STEPS, WINDOW_STEPS = (5, 15, 30), 300
+
+
+class SeverityConfig(Section):
+    """The peak score from which an episode is called minor, major or critical."""
+
+    minor: Annotated[float, Field(gt=0)] = 6.0
+    major: Annotated[float, Field(gt=0)] = 8.0
+    critical: Annotated[float, Field(gt=0)] = 12.0
+
+    @model_validator(mode="after")
+    def _ascending(self) -> Self:
+        if not self.minor < self.major < self.critical:
+            raise ValueError(
+                "expected minor < major < critical, "
+                f"found {self.minor:g}, {self.major:g}, {self.critical:g}"
+            )
+        return self
+
+
+class EpisodesConfig(Section):
+    """How episodes are made of scores, whatever the detector.
+
+    Attributes:
+        enter: Score from which an episode starts.
+        exit: Score below which it may end.
+        hold: How long the score stays below `exit` before the episode ends.
+        cool_down: How long after an end no episode of the symbol starts.
+        min_move_bp: Smallest tested return, in basis points, that may start an episode.
+        severity: Names for peak scores.
+    """
+
+    enter: Annotated[float, Field(gt=0)] = 6.0
+    exit: Annotated[float, Field(gt=0)] = 3.0
+    hold: Annotated[int, between("0s", "1h"), WRITTEN] = parse_duration("30s")
+    cool_down: Annotated[int, between("0s", "1d"), WRITTEN] = parse_duration("60s")
+    min_move_bp: Annotated[float, Field(ge=0)] = 5.0
+    severity: SeverityConfig = SeverityConfig()
+
+    @model_validator(mode="after")
+    def _thresholds_in_order(self) -> Self:
+        if self.exit >= self.enter:
+            raise ValueError(
+                f"expected exit < enter, found exit {self.exit:g}, enter {self.enter:g}"
+            )
+        if self.severity.minor > self.enter:
+            raise ValueError(
+                f"expected severity.minor <= enter, found {self.severity.minor:g} and "
+                f"{self.enter:g}: an episode that starts needs a severity"
+            )
+        return self
+
+
+class MultiHorizonConfig(EpisodesConfig):
+    """Returns over several horizons, each against the scale of those before it.
+
+    Attributes:
+        name: Of this detector, the default.
+        horizons: What the tested returns span, from short to long; stretched where trades are few.
+        window: Whose returns they are judged by; stretched likewise.
+        winsor: At so many scales a return counts in the scales to come, however large it was.
+        floor_bp: The least scale, in basis points.
+        tick: The price step, half of which is the least scale, too; 0 if it is not known.
+    """
+
+    name: Literal["multi_horizon"] = "multi_horizon"
+    horizons: Annotated[
+        tuple[Annotated[int, between("100ms", "2d"), WRITTEN], ...],
+        LISTED,
+        Field(min_length=1, max_length=8),
+    ] = tuple(steps * SECOND for steps in HORIZON_STEPS)
+    window: Annotated[int, between("10s", "7d"), WRITTEN] = WINDOW_STEPS * SECOND
+    winsor: Annotated[float, Field(ge=1)] = 4.0
+    floor_bp: Annotated[float, Field(gt=0)] = 0.3
+    tick: Annotated[float, Field(ge=0)] = 0.0
+
+    @field_validator("horizons")
+    @classmethod
+    def _from_short_to_long(cls, horizons: tuple[int, ...]) -> tuple[int, ...]:
+        if list(horizons) != sorted(set(horizons)):
+            written = ", ".join(map(format_duration, horizons))
+            raise ValueError(f"expected horizons from short to long, found {written}")
+        return horizons
+
+    @model_validator(mode="after")
+    def _window_is_longer(self) -> Self:
+        if self.window < 2 * self.horizons[-1]:
+            raise ValueError(
+                f"expected a window of twice the longest horizon or more, found window "
+                f"{format_duration(self.window)}, horizon {format_duration(self.horizons[-1])}"
+            )
+        return self
+
+    def warm_up_us(self, step_us: int) -> int:
+        """How much history makes the score known of a symbol that is not stretched."""
+        return self.window + 2 * self.horizons[-1] + 2 * step_us
+
+    def reach_us(self, step_us: int, forward_fill_us: int) -> int:
+        """How long after a trade it may still matter."""
+        most = 1 << (levels_of(self.window) - 1)
+        return most * (forward_fill_us + self.warm_up_us(step_us))
+
+    def problems_on(self, step_us: int | None) -> list[str]:
+        """Return what does not fit a grid of so long a step; null is a sample for every trade."""
+        if step_us is None:
+            return ["name: expected zscore where every trade is a sample, found multi_horizon"]
+        spans = {"window": [self.window], "horizons": self.horizons}
+        return [
+            f"{name}: expected multiples of sampling.every {format_duration(step_us)}, "
+            f"found {format_duration(span)}"
+            for name, some in spans.items()
+            for span in some
+            if span % step_us
+        ]
+
+
+class ZScoreConfig(EpisodesConfig):
+    """The classic detector: the newest return against the deviation of those before it.
+
+    Attributes:
+        name: Of this detector.
+        window: Samples before the tested one.
+    """
+
+    name: Literal["zscore"] = "zscore"
+    window: Annotated[int, Field(ge=10, le=1_000_000)] = 120
+
+    def warm_up_us(self, step_us: int) -> int:
+        """How much history makes the score known."""
+        # Two samples more: a return needs a price before it, and the tested one is excluded.
+        return (self.window + 2) * step_us
+
+    def reach_us(self, step_us: int, forward_fill_us: int) -> int:
+        """How long after a trade it may still matter."""
+        return forward_fill_us + self.warm_up_us(step_us)
+
+
+class PluginDetectorConfig(EpisodesConfig):
+    """A detector of a plugin.
+
+    Attributes:
+        name: As the plugin calls it.
+        settings: What the plugin is told.
+        history: How much of it the plugin's state depends on.
+    """
+
+    name: str
+    settings: dict[str, Any] = Field(default_factory=dict)
+    history: Annotated[int, between("1s", "1d"), WRITTEN] = parse_duration("10m")
+
+    def warm_up_us(self, step_us: int) -> int:
+        """How much history makes the score known."""
+        return self.history + step_us
+
+    def reach_us(self, step_us: int, forward_fill_us: int) -> int:
+        """How long after a trade it may still matter."""
+        return forward_fill_us + self.warm_up_us(step_us)
+
+
+BUILT_IN = ("multi_horizon", "zscore")
+
+
+def suited_to(every: object, raw: object) -> object:
+    """Return a detector as it was written, with what suits the samples where nothing is said.
+
+    Where every trade is a sample that is the classic one; on a grid coarser than a second, horizons
+    and window of as many steps.
+
+    Args:
+        every: `sampling.every`, as it was written.
+        raw: The detector, as it was written.
+    """
+    if not isinstance(raw, dict):
+        return raw
+    if every == "trade":
+        return {"name": "zscore", **raw}
+    if raw.get("name", BUILT_IN[0]) != "multi_horizon" or not isinstance(every, str):
+        return raw
+    try:
+        steps_us = max(parse_duration(every), SECOND)
+    except ValueError:
+        return raw  # it is told of `sampling.every`
+    spans = {
+        "horizons": [format_duration(steps * steps_us) for steps in HORIZON_STEPS],
+        "window": format_duration(WINDOW_STEPS * steps_us),
+    }
+    return {**spans, **raw}
+
+
+def _kind_of(raw: object) -> str:
+    name = getattr(raw, "name", None)
+    if isinstance(raw, dict):
+        name = raw.get("name", BUILT_IN[0])
+    return name if name in BUILT_IN else "plugin"
+
+
+DetectorConfig = Annotated[
+    Annotated[ZScoreConfig, Tag("zscore")]
+    | Annotated[MultiHorizonConfig, Tag("multi_horizon")]
+    | Annotated[PluginDetectorConfig, Tag("plugin")],
+    Discriminator(_kind_of),
+]

@@ -1,0 +1,126 @@
+"""The product's detector: returns over several horizons, on a clock that suits the symbol."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from pipeline.detect.horizons import horizon_scores, horizon_sums
+from pipeline.detect.protocol import Scores
+from pipeline.detect.stretch import Stretch, levels_of
+from pipeline.windows import Cap, Samples, Windows
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from numpy.typing import NDArray
+
+    from pipeline.detect.config import MultiHorizonConfig
+    from pipeline.snapshot import Stage
+    from pipeline.windows import RollingSum, WindowColumns
+
+#: The share of a window's returns that must be known for it to be a scale.
+KNOWN = 0.2
+
+
+class MultiHorizon:
+    """The largest of several returns, each against the scale of those before it.
+
+    See `pipeline.detect.horizons` for the score and `pipeline.detect.stretch` for the clock. There
+    is no score while a window is not full or an incomplete bar is in it, nor after a hole in the
+    prices for as long as the longest horizon; nor between the samples of a stretched symbol.
+
+    Args:
+        configs: Symbol by symbol; the horizons are the same for all.
+        every_us: The grid step.
+        forward_fill_us: How long a price stays valid without a trade.
+    """
+
+    name = "multi_horizon"
+
+    def __init__(
+        self, configs: Sequence[MultiHorizonConfig], *, every_us: int, forward_fill_us: int
+    ) -> None:
+        self._horizons = [horizon // every_us for horizon in configs[0].horizons]
+        self._windows = np.array([config.window // every_us for config in configs])
+        self.caps = [Cap(config.winsor, config.floor_bp * 1e-4, config.tick) for config in configs]
+        self._floor = np.array([[cap.floor, cap.tick / 2] for cap in self.caps])
+        # The oldest return of the scale of the longest horizon, and the tested one itself.
+        self._reach = self._windows + 2 * self._horizons[-1]
+        levels = levels_of(max(config.window for config in configs))
+        self._stretch = Stretch(
+            len(configs),
+            levels,
+            every_us=every_us,
+            forward_fill_us=forward_fill_us,
+            horizon_us=configs[0].horizons[0],
+        )
+        self._coarse = [Windows(self.sums(), caps=self.caps) for _ in range(1, levels)]
+        coarse = {f"windows_x{2**at}": windows for at, windows in enumerate(self._coarse, start=1)}
+        self.stages: Mapping[str, Stage] = {"stretch": self._stretch, **coarse}
+
+    def sums(self) -> list[list[RollingSum]]:
+        """Return three sums a horizon; see the protocol."""
+        return [
+            horizon_sums(self._horizons, length, need=max(1, int(length * KNOWN)))
+            for length in self._windows.tolist()
+        ]
+
+    def score(self, samples: Samples, columns: WindowColumns, first: int) -> Scores:
+        """Return the scores of pushed rows; see the protocol."""
+        coarse = self._stretch.push(samples)
+        index = samples.symbol_index
+        scores = self._judge(index, samples.close, columns, first)
+        other = coarse.level > 0
+        scores.score[other], scores.direction[other] = np.nan, 0
+        for at, windows in enumerate(self._coarse):
+            rows = coarse.rows[at]
+            if not len(rows):
+                continue
+            ended = Samples(
+                index[rows],
+                samples.time_us[rows],
+                coarse.close[at],
+                coarse.complete[at],
+                np.full(len(rows), -1, dtype=np.int64),
+            )
+            stretched = windows.push(ended)
+            mine = np.flatnonzero(coarse.level[rows] == at + 1)
+            if len(mine):
+                found = self._judge(ended.symbol_index, ended.close, stretched, 0)
+                _put(scores, rows[mine], found, mine, 2 << at)
+        return scores
+
+    def _judge(
+        self,
+        index: NDArray[np.int32],
+        close: NDArray[np.float64],
+        columns: WindowColumns,
+        first: int,
+    ) -> Scores:
+        """Return the scores of the samples of one grid, in its steps."""
+        floor = np.maximum(self._floor[index, 0], self._floor[index, 1] / close)
+        signed, which = horizon_scores(columns, self._horizons, floor, first)
+        signed[columns.sound < self._reach[index]] = np.nan
+        rows = np.arange(len(index))
+        return Scores(
+            score=np.abs(signed),
+            direction=np.sign(np.nan_to_num(signed)).astype(np.int8),
+            move_bp=columns.values[first + 3 * which, rows] * 1e4,
+            horizon_steps=np.array(self._horizons, dtype=np.int64)[which],
+            samples=columns.terms[first + 3 * which + 2, rows],
+            window_steps=self._windows[index],
+        )
+
+
+def _put(
+    scores: Scores, rows: NDArray[np.int64], found: Scores, taken: NDArray[np.intp], stretch: int
+) -> None:
+    """Write some of the scores of a coarser grid in the rows where its samples ended."""
+    scores.score[rows] = found.score[taken]
+    scores.direction[rows] = found.direction[taken]
+    scores.move_bp[rows] = found.move_bp[taken]
+    scores.horizon_steps[rows] = found.horizon_steps[taken] * stretch
+    scores.samples[rows] = found.samples[taken]
+    scores.window_steps[rows] = found.window_steps[taken] * stretch

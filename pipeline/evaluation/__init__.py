@@ -1,0 +1,1 @@
+"""Yardsticks of detectors: a simulated market, a public benchmark, and recorded market days."""
