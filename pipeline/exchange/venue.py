@@ -48,6 +48,17 @@ class Market:
         self._books: BookMaker | None = None
         self._run: list[Trades] = []
         self._run_length = 0
+        # By which the ids of the source are too high; a column of Trades.
+        self._left_out: Int64Array = np.zeros((NO_TRADES.columns.shape[0], 1), dtype=np.int64)
+
+    def leave_out(self, trades: Trades) -> None:
+        """Make as if the source had never had these trades."""
+        self._left_out[0] += len(trades)
+        self._left_out[1:3] += (trades.last_id - trades.first_id + 1).sum()
+
+    def numbered(self, trades: Trades) -> Trades:
+        """Return trades of the source with ids that follow, whatever was left out before them."""
+        return Trades(trades.columns - self._left_out)
 
     def add(self, trades: Trades) -> None:
         """Add trades, at least one, that follow those added before."""
@@ -135,15 +146,17 @@ class Exchange:
 
     Attributes:
         now_us: Up to where trades are issued, exclusive.
-        markets: By symbol.
+        markets: By symbol, also those that are not listed any more.
         faults: What is wrong on purpose.
         halted: Symbols that are not traded; what they would have traded never was.
+        delisted: Likewise, and REST does not know them.
     """
 
     def __init__(self, source: TradeSource) -> None:
         self.now_us = source.history_start_us
         self.faults = Faults()
         self.halted: set[str] = set()
+        self.delisted: set[str] = set()
         self.markets = {listing.symbol: Market(listing) for listing in source.listings}
         self._source = source
 
@@ -162,11 +175,13 @@ class Exchange:
         """
         told = {}
         for symbol, trades in self._source.advance(until_us).items():
-            if symbol in self.halted:
+            market = self.markets[symbol]
+            if symbol in self.halted or symbol in self.delisted:
+                market.leave_out(trades)
                 continue
-            issued = Issued.of(trades)
-            self.markets[symbol].add(issued.trades)
-            self.markets[symbol].ledger.add(issued)
+            issued = Issued.of(market.numbered(trades))
+            market.add(issued.trades)
+            market.ledger.add(issued)
             told[symbol] = self.faults.on_streams(symbol, issued)
         step = Step(
             self.now_us,
@@ -175,6 +190,11 @@ class Exchange:
         )
         self.now_us = until_us
         return step
+
+    @property
+    def listed(self) -> Mapping[str, Market]:
+        """The markets that REST knows, by symbol."""
+        return {name: one for name, one in self.markets.items() if name not in self.delisted}
 
     def served(self, symbol: str) -> Trades:
         """Return the trades of a symbol that REST serves, oldest first."""
