@@ -270,7 +270,8 @@ class SymbolRule(_Section):
 
     Attributes:
         quote: The asset they are priced in.
-        top: How many, by the volume of the last day.
+        top: How many, by the volume of the last day; a fifth more at most are watched, so that one
+            at the edge does not come and go.
         exclude: Which not.
         refresh: How often the venue is asked anew.
     """
