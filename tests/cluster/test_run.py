@@ -378,8 +378,8 @@ def restarted(actor: Any, pid: int) -> bool:  # noqa: ANN401 - a handle
         return False
 
 
-def test_run_by_rule_watches_what_is_listed_and_ends_what_is_delisted(
-    command: Start, tmp_path: Path
+def test_run_by_rule_watches_what_is_listed_ends_what_is_delisted_and_lets_it_return(
+    cluster: str, command: Start, tmp_path: Path
 ) -> None:
     symbols = ["BTCUSDT", "ETHUSDT", "SOLUSDT"]
     market = SyntheticMarket(
@@ -387,26 +387,32 @@ def test_run_by_rule_watches_what_is_listed_and_ends_what_is_delisted(
     )
     server = ExchangeServer(market, host="127.0.0.1", port=0, admin=True)
     address = f"127.0.0.1:{server.start()}"
+    report_path = tmp_path / "report.json"
+    urls = {"websocket_url": f"ws://{address}", "rest_url": f"http://{address}"}
+    rule = {"quote": "USDT", "top": 3, "refresh": "10s"}
+    config = small(
+        tmp_path, symbols=rule, features=["realized_vol_10s"], venue={"name": "exchange", **urls}
+    )
+
+    def well() -> set[str]:
+        """Return the markets that are watched and had live trades."""
+        rows = pipeline_of_the_cluster().snapshot(1 << 62).health.filter(pl.col("live") > 0)
+        return {*rows.filter(pl.col("condition") != "delisted")["symbol"]}
+
     try:
-        list_market(address, "ETHUSDT", trading=False)
-        urls = {"websocket_url": f"ws://{address}", "rest_url": f"http://{address}"}
-        config = {
-            "venue": {"name": "exchange", **urls},
-            "symbols": {"quote": "USDT", "top": 3, "refresh": "10s"},
-            "features": ["realized_vol_10s"],
-        }
-        path, report_path = tmp_path / "rule.yaml", tmp_path / "report.json"
-        path.write_text(json.dumps(config))
+        list_market(address, "ETHUSDT", listed=False)
         run = command(
-            "run", str(path), "--no-board", "--address", "local", "--report", str(report_path)
+            "run", str(config), "--no-board", "--report", str(report_path), "--address", cluster
         )
-        wait_until(lambda: run.errors.count("feed connected") == 2, "the markets that trade")
-        list_market(address, "ETHUSDT", trading=True)
-        list_market(address, "SOLUSDT", trading=False)
+        run.line_with("running without a board")
+        wait_until(lambda: well() == {"BTCUSDT", "SOLUSDT"}, "the markets that are listed")
+        list_market(address, "ETHUSDT", listed=True)
+        list_market(address, "SOLUSDT", listed=False)
         wait_until(lambda: "stopped shard=SOLUSDT" in run.errors, "the end of the delisted one")
-        wait_until(lambda: run.errors.count("feed connected") == 3, "the one that was listed")
-        time_of_listing = time.monotonic()
-        wait_until(lambda: time.monotonic() > time_of_listing + 5.0, "some of its trades")
+        wait_until(lambda: well() == {"BTCUSDT", "ETHUSDT"}, "the one that was listed")
+        list_market(address, "SOLUSDT", listed=True)
+        wait_until(lambda: run.errors.count("started shard=SOLUSDT") == 2, "its return")
+        wait_until(lambda: well() == {*symbols}, "all of them")
         run.interrupt()
         assert run.wait() == 130
     finally:
@@ -416,10 +422,11 @@ def test_run_by_rule_watches_what_is_listed_and_ends_what_is_delisted(
     for row in rows.values():
         assert row["live"] + row["backfilled"] == row["last_id"] - row["first_id"] + 1
         assert row["live"] > 0
+    assert nothing_is_left()
 
 
-def list_market(address: str, symbol: str, *, trading: bool) -> None:
-    body = json.dumps({"symbol": symbol, "trading": trading}).encode()
+def list_market(address: str, symbol: str, *, listed: bool) -> None:
+    body = json.dumps({"symbol": symbol, "listed": listed}).encode()
     url = f"http://{address}/admin/listing"
     request = urllib.request.Request(url, data=body, method="POST")
     urllib.request.urlopen(request).close()  # noqa: S310 - loopback
