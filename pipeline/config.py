@@ -128,7 +128,7 @@ class ExchangeConfig(_Section):
     seed: Annotated[int, Field(ge=0)] = 7
     trades_per_s: Annotated[float, Field(gt=0, le=100_000)] | None = None
     jumps_per_hour: Annotated[float, Field(ge=0, le=3600)] = 6.0
-    history: Annotated[int, _between("0s", "1d"), _WRITTEN] = parse_duration("75m")
+    history: Annotated[int, _between("0s", "7d"), _WRITTEN] = parse_duration("75m")
 
 
 class SamplingConfig(_Section):

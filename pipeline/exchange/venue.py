@@ -18,6 +18,8 @@ from pipeline.exchange.trades import NO_TRADES, Int64Array, Listing, Trades, Tra
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from pipeline.exchange.dumps import Dumps
+
 #: Aggregate trades of a symbol that REST can serve: at least the newest so many, see ColumnRing.
 TRADES_HELD = 200_000
 
@@ -144,6 +146,10 @@ class Step:
 class Exchange:
     """All markets on one clock: nothing is known here that was not issued by `now_us`.
 
+    Args:
+        source: Where the trades come from.
+        dumps: Where what is issued is also kept by day; null for nowhere.
+
     Attributes:
         now_us: Up to where trades are issued, exclusive.
         markets: By symbol, also those that are not listed any more.
@@ -152,11 +158,12 @@ class Exchange:
         delisted: Likewise, and REST does not know them.
     """
 
-    def __init__(self, source: TradeSource) -> None:
+    def __init__(self, source: TradeSource, dumps: Dumps | None = None) -> None:
         self.now_us = source.history_start_us
         self.faults = Faults()
         self.halted: set[str] = set()
         self.delisted: set[str] = set()
+        self._dumps = dumps
         self.markets = {listing.symbol: Market(listing) for listing in source.listings}
         self._source = source
 
@@ -166,6 +173,8 @@ class Exchange:
             self.now_us = min(self.now_us + _HISTORY_STEP_US, self._source.start_us)
             for symbol, trades in self._source.advance(self.now_us).items():
                 self.markets[symbol].add(trades)
+                self._dump(symbol, trades)
+            self._end_days()
 
     def advance(self, until_us: int) -> Step:
         """Issue the trades before `until_us` (exclusive) and set the clock to it.
@@ -183,13 +192,23 @@ class Exchange:
             market.add(issued.trades)
             market.ledger.add(issued)
             told[symbol] = self.faults.on_streams(symbol, issued)
+            self._dump(symbol, self.faults.kept(symbol, issued.trades))
         step = Step(
             self.now_us,
             until_us,
             {symbol: issued for symbol, issued in told.items() if issued is not None},
         )
         self.now_us = until_us
+        self._end_days()
         return step
+
+    def _dump(self, symbol: str, trades: Trades) -> None:
+        if self._dumps is not None:
+            self._dumps.add(symbol, trades)
+
+    def _end_days(self) -> None:
+        if self._dumps is not None:
+            self._dumps.end_days(self.now_us)
 
     @property
     def listed(self) -> Mapping[str, Market]:
