@@ -28,12 +28,11 @@ from pipeline.errors import VenueDisconnected
 from pipeline.market import SyntheticMarket
 from pipeline.venues.protocol import Limits
 from tests.actors.kraken_server import SYMBOL, KrakenServer
+from tests.cluster.conftest import RecordedRun
 from tests.commands import Command
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.cluster
-
-DATA = Path(__file__).resolve().parents[2] / "../shared/data/ticks-freqtrade"
 
 Start = Callable[..., Command]
 
@@ -160,13 +159,12 @@ def test_status_and_stop_find_the_running_pipeline_and_a_second_run_does_not_dis
     wait_until(lambda: pipeline_of_the_cluster().report()["totals"]["bars"] > 2, "bars")
 
     second = command("run", config, "--no-board", "--address", cluster)
+    status = command("status", "--json", "--address", cluster)
+    table = command("status", "--address", cluster)
     assert second.wait() == 1
     assert "a pipeline runs on this cluster already" in second.errors
-
-    status = command("status", "--json", "--address", cluster)
     assert status.wait() == 0
     assert set(json.loads("".join(status.lines))["symbols"]) == {"BTCUSDT", "ETHUSDT"}
-    table = command("status", "--address", cluster)
     assert table.wait() == 0
     assert any("BTCUSDT" in line and "live" in line for line in table.lines)
 
@@ -274,43 +272,20 @@ def test_pipeline_brings_back_a_killed_symbol_actor_and_a_killed_coordinator(
     assert nothing_is_left()
 
 
-@pytest.mark.skipif(not DATA.exists(), reason="the recorded market data is not here")
 def test_run_of_recorded_trades_makes_the_bars_the_venue_made_itself(
-    cluster: str, command: Start, tmp_path: Path
+    recorded_run: RecordedRun,
 ) -> None:
-    exchange = command(
-        "exchange", "--replay", f"XRPETH={DATA / 'XRP_OLD-trades.json.gz'}",
-        "--speed", "50000", "--port", "0",
-    )  # fmt: skip
-    websocket_url, rest_url = exchange.line_with("exchange: ").split()[1:]
-    venue = {"name": "exchange", "websocket_url": websocket_url, "rest_url": rest_url}
-    config = small(tmp_path, symbols=["XRPETH"], venue=venue, board={"history": "7d"})
-    report_path = tmp_path / "report.json"
-    run = command(
-        "run", str(config), "--no-board", "--report", str(report_path), "--address", cluster
-    )
-    run.line_with("running without a board")
-    client = pipeline_of_the_cluster()
-    minutes_end = pl.datetime(2019, 10, 13, 11, 20, time_zone="UTC")
-    wait_until(
-        lambda: client.bars().select((pl.col("open_time") >= minutes_end).any()).item(),
-        "the end of the last minute",
-    )
-    bars = client.bars()
-    run.interrupt()
-    assert run.wait() == 130
-
-    row = json.loads(report_path.read_text())["symbols"]["XRPETH"]
+    row = recorded_run.report["symbols"]["XRPETH"]
     assert (row["first_id"], row["last_id"]) == (13_519_807, 13_532_283)
     assert row["live"] + row["backfilled"] == 12_477
     assert (row["pending"], row["lost"], row["duplicates"], row["rejected"]) == (0, 0, 0, 0)
 
     minutes = (
-        bars.filter(pl.col("trades") > 0)
+        recorded_run.bars.filter(pl.col("trades") > 0)
         .group_by(pl.col("open_time").dt.truncate("1m").alias("date"))
         .agg(pl.col("close").last(), pl.col("high").max(), pl.col("volume").sum())
     )
-    klines = pl.read_ipc(DATA / "XRP_ETH-1m.feather")
+    klines = recorded_run.klines
     both = klines.with_columns(pl.col("date").dt.cast_time_unit("us")).join(minutes, on="date")
     assert both.height == klines.height == 2469
     assert both["close"].to_list() == both["close_right"].to_list()
