@@ -297,7 +297,8 @@ def test_status_of_a_cluster_whose_token_is_not_at_hand_says_what_to_set(
     cluster: str, command: Start, tmp_path: Path
 ) -> None:
     env = {name: value for name, value in os.environ.items() if not name.startswith("RAY_AUTH")}
-    status = command("status", "--address", cluster, env={**env, "HOME": str(tmp_path)})
+    env |= {"HOME": str(tmp_path), "RAY_NUM_REDIS_GET_RETRIES": "3"}  # of 20, one a second
+    status = command("status", "--address", cluster, env=env)
     assert status.wait() == 1
     assert "for want of a token: set RAY_AUTH_MODE=token" in status.errors.splitlines()[-1]
     assert "Traceback" not in status.errors
