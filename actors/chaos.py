@@ -16,7 +16,7 @@ from actors.session import join_cluster, leave_cluster
 from actors.supervise import Pipeline
 from actors.undisturbed import Undisturbed
 from pipeline.chaos.scoreboard import Outcome, Sight, scoreboard
-from pipeline.errors import ClusterError
+from pipeline.errors import ClusterError, ConfigError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
@@ -35,15 +35,21 @@ _HEAL_LIMIT_S = 60.0
 _SKEWED_MS = 1_000.0
 
 
-def run_chaos(config: Config, scenarios: Sequence[Scenario], report_path: Path | None) -> int:
+def run_chaos(
+    config: Config, config_path: str, scenarios: Sequence[Scenario], report_path: Path | None
+) -> int:
     """Play scenarios one after the other, each on a market and a pipeline of its own.
 
     Returns:
         The exit code: 0 if every trade was accounted for in all of them, else 1.
 
     Raises:
+        ConfigError: The symbols are chosen by a rule.
         CryptoctopusError: The pipeline cannot start, or ended by itself.
     """
+    if config.symbol_rule is not None:
+        problem = "expected names, found a rule: what is disturbed is compared market by market"
+        raise ConfigError(config_path, [f"symbols: {problem}"])
     outcomes: dict[str, Outcome] = {}
     join_cluster("local")
     try:

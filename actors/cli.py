@@ -202,7 +202,7 @@ def chaos(
         scenarios = chosen(SCENARIOS, fault)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    raise typer.Exit(run_chaos(load_config(config, settings), scenarios, report))
+    raise typer.Exit(run_chaos(load_config(config, settings), str(config), scenarios, report))
 
 
 @app.command()

@@ -93,6 +93,11 @@ class Coordinator:
         with self._lock:
             self._collector.replan(plan)
 
+    def forget_shard(self, shard: str) -> None:
+        """Forget the clocks of a shard that has ended."""
+        with self._lock:
+            self._collector.forget_shard(shard)
+
     def note_restarts(self, restarts: Mapping[str, int]) -> None:
         """Take how many actors were restarted since the start."""
         with self._lock:

@@ -218,5 +218,5 @@ def end(actors: Sequence[ActorHandle[Any]]) -> None:
     for actor in actors:
         ray.kill(actor, no_restart=True)
     deadline_s = time.monotonic() + 10
-    while actors and actors_named() and time.monotonic() < deadline_s:
+    while set(actors) & set(actors_named().values()) and time.monotonic() < deadline_s:
         time.sleep(0.05)

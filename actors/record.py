@@ -11,6 +11,7 @@ import polars as pl
 
 from actors.allowance import Allowance
 from actors.feed import Feed
+from actors.following import Following
 from actors.frame_buffer import FrameBuffer
 from actors.interruption import INTERRUPTED, interruption
 from actors.line import LineOptions
@@ -62,7 +63,13 @@ def run_record(
     )
     allowance = Allowance(None, venue.limits, venue.used_weight)
     rest = RestClient(allowance, trust=trust_of(config.venue.ca_file))
-    listed_instruments(venue, rest, config.symbols, config_path)
+    if config.symbol_rule is None:
+        listed_instruments(venue, rest, config.symbols, config_path)
+    else:
+        chosen = Following(venue, rest, config.symbol_rule).begin(config_path)
+        symbols = tuple(instrument.symbol for instrument in chosen)
+        config = config.model_copy(update={"symbols": symbols})
+        logger.info("recording what the rule chooses now: %s", " ".join(symbols))
     try:
         out.mkdir(parents=True, exist_ok=True)
         with locked(out / ".lock", f"--out {out}: another recording is made here"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
@@ -18,9 +17,10 @@ from actors.listing import listed_instruments
 from actors.rest import RestClient
 from actors.session import COORDINATOR
 from actors.trust import trust_of
-from pipeline.board import BoardPlan
+from pipeline.board import board_plan
 from pipeline.errors import ClusterError
-from pipeline.sharding import Shard, plan_shards
+from pipeline.roster import Roster
+from pipeline.sharding import plan_shards
 from pipeline.venues.registry import venue_for
 
 if TYPE_CHECKING:
@@ -29,7 +29,9 @@ if TYPE_CHECKING:
     from ray import ObjectRef
     from ray.actor import ActorHandle
 
+    from pipeline.board import BoardPlan
     from pipeline.config import Config
+    from pipeline.sharding import Shard
     from pipeline.venues.protocol import Instrument, Venue
 
 logger = logging.getLogger(__name__)
@@ -67,7 +69,7 @@ class Pipeline:
         self._starts: dict[ObjectRef[Any], str] = {}
         self._working: set[str] = set()
         self._planned: list[Shard] = []
-        self._shards: dict[str, Shard] = {}
+        self._roster = Roster([], [])
         self._following: Following | None = None
         self._plan: BoardPlan | None = None
         self._cpus = 1.0
@@ -108,7 +110,7 @@ class Pipeline:
             self._following = Following(venue, rest, config.symbol_rule)
             instruments = self._following.begin(self._config_path)
             config = config.model_copy(update={"symbols": _names(instruments)})
-        self._plan = _board_plan(config, instruments)
+        self._plan = board_plan(config, instruments, {})
         self._coordinator = deployment.start_coordinator(self._plan)
         url = self._serve_board()
         resources = ray.cluster_resources()
@@ -119,6 +121,7 @@ class Pipeline:
             cpus=self._cpus,
             memory_bytes=resources.get("memory", 0.0),
         )
+        self._roster = Roster(instruments, self._planned)
         self._cpus_per_actor = round(min(0.5, _CPU_SHARE * self._cpus / len(self._planned)), 2)
         self._config = config
         logger.info("starting symbols=%d actors=%d", len(config.symbols), len(self._planned))
@@ -218,24 +221,32 @@ class Pipeline:
             _raise_if_dead("exchange", error)
 
     def _watch_listing(self) -> None:
-        """Follow a rule for symbols: watch what is listed, end what only holds delisted ones."""
+        """Follow a rule for symbols: start what enters, end the shards that hold nothing more."""
         change = None if self._following is None else self._following.look()
-        if change is None or self._following is None or self._coordinator is None:
+        if change is None or self._coordinator is None:
             return
-        names = _names(change.listed)
-        logger.info("listing changed new=%s delisted=%s", names, sorted(change.delisted))
-        self._config = self._config.model_copy(update={"symbols": self._config.symbols + names})
-        if names:
-            name = names[0] if len(names) == 1 else f"listed-{len(self._shards):03d}"
-            self._planned.append(Shard(name, names))
-        plan = _board_plan(self._config, self._following.watched)
-        self._plan = replace(plan, delisted=change.delisted)
+        names = _names(change.entered)
+        logger.info("markets changed entered=%s ended=%s", names, dict(change.ended))
+        new, over = self._roster.change(change.entered, change.ended)
+        instruments = self._roster.instruments
+        self._config = self._config.model_copy(update={"symbols": _names(instruments)})
+        self._plan = board_plan(self._config, instruments, self._roster.ended)
         self._coordinator.replan.remote(self._plan)
-        for name, shard in self._shards.items():
-            if change.delisted.issuperset(shard.symbols) and name in self._symbol_actors:
-                actor = self._symbol_actors.pop(name)
-                deployment.drain([actor], timeout_s=_WATCH_TIMEOUT_S)
-                deployment.end([actor])
+        for name in over:
+            self._end_shard(name)
+        if new is not None:
+            self._planned.append(new)
+
+    def _end_shard(self, name: str) -> None:
+        assert self._coordinator is not None  # noqa: S101 - ended only while it is watched
+        self._planned = [shard for shard in self._planned if shard.name != name]
+        self._starts = {pending: of for pending, of in self._starts.items() if of != name}
+        self._working.discard(name)
+        actor = self._symbol_actors.pop(name, None)
+        if actor is not None:
+            deployment.drain([actor], timeout_s=_WATCH_TIMEOUT_S)
+            deployment.end([actor])
+            self._coordinator.forget_shard.remote(name)
 
     def _watch_starts(self) -> None:
         """Start symbol actors, as many at a time as CPUs: the first are warm while others load."""
@@ -243,7 +254,6 @@ class Pipeline:
             shard = self._planned.pop(0)
             actor = deployment.start_symbol_actor(shard, self._config, cpus=self._cpus_per_actor)
             self._symbol_actors[shard.name] = actor
-            self._shards[shard.name] = shard
             self._start_symbol_actor(shard.name)
         if not self._starts:
             return
@@ -305,21 +315,4 @@ def _here(config: Config) -> Config:
             "venue": venue.model_copy(update={"ca_file": ca_file}),
             "storage": storage.model_copy(update={"directory": directory}),
         }
-    )
-
-
-def _board_plan(config: Config, instruments: list[Instrument]) -> BoardPlan:
-    detectors = {symbol: config.detector_of(symbol) for symbol in config.symbols}
-    return BoardPlan(
-        venue=config.venue.name,
-        symbols=config.symbols,
-        every_us=config.sampling.step_us or config.actors.flush,
-        by_trade=config.sampling.step_us is None,
-        headline=config.features[0],
-        detector=config.detector.name,
-        enter={symbol: detector.enter for symbol, detector in detectors.items()},
-        exit={symbol: detector.exit for symbol, detector in detectors.items()},
-        forward_fill_us=config.sampling.forward_fill,
-        history_us=config.board.history,
-        tick_size={instrument.symbol: instrument.tick_size for instrument in instruments},
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
@@ -10,7 +10,10 @@ import polars as pl
 from pipeline.schema import TIME
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterable, Mapping
+
+    from pipeline.config import Config
+    from pipeline.venues.protocol import Instrument
 
 #: One row a closed bar, in the order the coordinator applied them.
 SAMPLES = pl.Schema(
@@ -42,7 +45,35 @@ class BoardPlan:
     forward_fill_us: int  # a price without a newer trade is stale after so long
     history_us: int  # how much a snapshot can hold
     tick_size: Mapping[str, float]  # symbol -> smallest price step
-    delisted: frozenset[str] = frozenset()  # symbols that the venue has taken off
+    # Of symbols that are watched no more: the condition that says why.
+    ended: Mapping[str, str] = field(default_factory=dict)
+
+
+def board_plan(
+    config: Config, instruments: Iterable[Instrument], ended: Mapping[str, str]
+) -> BoardPlan:
+    """Return what a board is told of a pipeline.
+
+    Args:
+        config: With the symbols of the pipeline.
+        instruments: What the venue lists of these.
+        ended: As in the plan.
+    """
+    detectors = {symbol: config.detector_of(symbol) for symbol in config.symbols}
+    return BoardPlan(
+        venue=config.venue.name,
+        symbols=config.symbols,
+        every_us=config.sampling.step_us or config.actors.flush,
+        by_trade=config.sampling.step_us is None,
+        headline=config.features[0],
+        detector=config.detector.name,
+        enter={symbol: detector.enter for symbol, detector in detectors.items()},
+        exit={symbol: detector.exit for symbol, detector in detectors.items()},
+        forward_fill_us=config.sampling.forward_fill,
+        history_us=config.board.history,
+        tick_size={instrument.symbol: instrument.tick_size for instrument in instruments},
+        ended=dict(ended),
+    )
 
 
 @dataclass(frozen=True, slots=True)

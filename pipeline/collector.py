@@ -90,13 +90,27 @@ class Collector:
         self._plans += 1
         self._version += 1
 
+    def forget_shard(self, shard: str) -> None:
+        """Forget the clocks of a shard that has ended; its counts stay in the report."""
+        self._venue_us.pop(shard, None)
+        self._skews.pop(shard, None)
+
     def note_restarts(self, restarts: int) -> None:
         """Take how many actors were restarted since the start."""
         self._restarts = restarts
 
     def snapshot(self, since: int, now_us: int) -> BoardSnapshot:
-        """Return what changed after a version."""
-        alerts = [logged.row for logged in self._alerts.values() if logged.version > since]
+        """Return what changed after a version, of the markets in the plan.
+
+        A coordinator that was restarted has the first plan until it is sent the newest, and may be
+        told before of markets that entered later; the new plan then makes boards ask for all.
+        """
+        planned = self._plan.symbols
+        alerts = [
+            logged.row
+            for logged in self._alerts.values()
+            if logged.version > since and logged.row["symbol"] in planned
+        ]
         return BoardSnapshot(
             incarnation=f"{self._incarnation}/{self._plans}",
             version=self._version,
@@ -104,10 +118,10 @@ class Collector:
             # The middle one: a shard whose clock is wrong does not speak for all.
             venue_us=median_high(self._venue_us.values()) if self._venue_us else None,
             plan=self._plan,
-            samples=self._samples.since(since),
+            samples=self._samples.since(since).filter(pl.col("symbol").is_in(planned)),
             alerts=pl.DataFrame(alerts, schema=ALERTS, orient="row"),
             health=self.health(),
-            connected=dict(self._connected),
+            connected={name: on for name, on in self._connected.items() if name in planned},
             trades_per_s=self._trades_per_s(now_us),
             restarts=self._restarts,
         )
@@ -119,8 +133,8 @@ class Collector:
     def health(self) -> pl.DataFrame:
         """Return the newest HEALTH row of every symbol that has reported, in the plan's order."""
         rows = [
-            self._health[symbol] | {"condition": "delisted"}
-            if symbol in self._plan.delisted
+            self._health[symbol] | {"condition": self._plan.ended[symbol]}
+            if symbol in self._plan.ended
             else self._health[symbol]
             for symbol in self._plan.symbols
             if symbol in self._health

@@ -2,7 +2,8 @@
 
 | word | what it means | what is done about it |
 |---|---|---|
-| `delisted` | the venue has taken the market off; told by the coordinator | its actor ends |
+| `delisted` | the venue has taken the market off | its actor ends when it holds no other |
+| `outranked` | others trade more, and a rule chooses by that | likewise |
 | `down` | there is no connection | another is opened, and what was missed is fetched |
 | `waiting` | no trade so far | |
 | `stale` | nothing comes, or not of this market, though it should | asked, and cured, as above |
@@ -14,8 +15,8 @@
 | `lossy` | ids are lost that could be restated yet | they are asked for again |
 | `live` | none of these | |
 
-Where several hold, the first is told. `stale` and `halted` are told apart over REST: the market has
-newer trades than the stream told, or it has not.
+Where several hold, the first is told; the first two by the coordinator. `stale` and `halted` are
+told apart over REST: the market has newer trades than the stream told, or it has not.
 """
 
 from __future__ import annotations

@@ -92,7 +92,7 @@ class ExchangeConfig(Section):
     seed: Annotated[int, Field(ge=0)] = 7
     trades_per_s: Annotated[float, Field(gt=0, le=100_000)] | None = None
     jumps_per_hour: Annotated[float, Field(ge=0, le=3600)] = 6.0
-    history: Annotated[int, between("0s", "1d"), WRITTEN] = parse_duration("75m")
+    history: Annotated[int, between("0s", "7d"), WRITTEN] = parse_duration("75m")
 
 
 class SamplingConfig(Section):
@@ -180,7 +180,8 @@ class SymbolRule(Section):
 
     Attributes:
         quote: The asset they are priced in.
-        top: How many, by the volume of the last day.
+        top: How many, by the volume of the last day; a fifth more at most are watched, so that one
+            at the edge does not come and go.
         exclude: Which not.
         refresh: How often the venue is asked anew.
     """

@@ -13,7 +13,7 @@ from pipeline.board import SAMPLES, volatility_baseline
 from pipeline.durations import MINUTE, SECOND
 from pipeline.schema import HEALTH
 from viz.alerts import LOG, add_alerts, count_since, severity_ranks
-from viz.tick import Tick, cell_frame, judge, plan_json
+from viz.tick import FRESH, Tick, cell_frame, judge, plan_json
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -197,7 +197,7 @@ class BoardState:
             schema={"symbol": pl.String, "connected": pl.Boolean},
         )
         for reported in (
-            self._health.select("symbol", "last_price", "last_trade_time"),
+            self._health.select("symbol", "last_price", "last_trade_time", "condition"),
             self._latest.select("symbol", "volatility", "score", "direction"),
             self._baseline,
         ):
@@ -224,7 +224,7 @@ class BoardState:
             venue_ms=None if venue_us is None else venue_us / 1e3,
             age_s=cells.select(pl.col("age_s").min()).item(),
             trades_per_s=round(self._trades_per_s, 1),
-            live=int(cells["state"].is_in(["live", "warming"]).sum()),
+            live=int(cells["state"].is_in(FRESH).sum()),
             recent_alerts=0
             if venue_us is None
             else count_since(self._alerts, venue_us - RECENT_US),

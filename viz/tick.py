@@ -13,6 +13,18 @@ if TYPE_CHECKING:
 #: A pipeline that reports nothing new for longer than this is shown as stale.
 BOARD_STALE_S = 3.0
 
+#: Conditions of markets that are watched no more.
+_ENDED = ("delisted", "outranked")
+
+#: Conditions under which the newest price is one all the same.
+_FRESH_CONDITIONS = ("slow", "healing", "skewed", "lossy")
+
+#: States of a symbol whose price is fresh.
+FRESH = frozenset({"live", "warming", *_FRESH_CONDITIONS})
+
+#: States that somebody should know of, the worst first.
+_TROUBLES = ("down", "stale", "slow", "healing", "skewed", "halted", "lossy")
+
 
 class Plan(msgspec.Struct, frozen=True):
     """What the browser must know once: columns are in the order of `symbols`."""
@@ -34,11 +46,11 @@ class Tick(msgspec.Struct, frozen=True):
 
     stamp_ms: int
     state: str  # starting, live, stale, offline
-    reason: str  # one line, why it is not live
+    reason: str  # one line: why it is not live, or what is wrong with some symbols
     venue_ms: float | None
     age_s: float | None  # of the newest trade of any symbol
     trades_per_s: float
-    live: int  # symbols
+    live: int  # symbols with a fresh price
     recent_alerts: int  # in the last 15 minutes
     restarts: int
     price: list[float | None]
@@ -47,7 +59,8 @@ class Tick(msgspec.Struct, frozen=True):
     baseline: list[float | None]
     elevated: list[float | None]
     symbol_age_s: list[float | None]
-    symbol_state: list[str]  # waiting, down, stale, warming (no volatility so far), live
+    # A condition of `pipeline.conditions`, or warming: no volatility so far.
+    symbol_state: list[str]
     severity: list[int]  # rank of the most severe open alert, 0 without one
 
 
@@ -71,25 +84,37 @@ def cell_frame(
     """Return one row a symbol as the overview shows it.
 
     Args:
-        known: One row a symbol: `last_price`, `last_trade_time`, `connected`, `volatility`,
-            `score`, `direction`, `baseline`, `elevated`; null where nothing was reported.
+        known: One row a symbol: `last_price`, `last_trade_time`, `condition`, `connected`,
+            `volatility`, `score`, `direction`, `baseline`, `elevated`; null where nothing was
+            reported.
         venue_us: The newest venue clock reported.
         silent_s: For how long that clock has not moved; ages go on growing meanwhile.
         stale_s: For how long a price holds without a newer trade.
 
     Returns:
         `price`, `volatility`, `score` (signed), `baseline`, `elevated`, `age_s` and `state`, rows
-        as in `known`.
+        as in `known`. The state follows the condition, which is up to a second old: a price that
+        was fresh then may have grown old since, and that of a silent pipeline does.
     """
     trade_us = pl.col("last_trade_time").dt.timestamp("us")
     age_s = ((pl.lit(venue_us, pl.Int64) - trade_us) / 1e6 + silent_s).clip(0)
+    condition, is_old = pl.col("condition"), age_s > stale_s
+    is_reporting = pl.lit(silent_s <= BOARD_STALE_S)
     state = (
-        pl.when(pl.col("last_price").is_null())
+        pl.when(condition.is_in(_ENDED))
+        .then(condition)
+        .when(pl.col("last_price").is_null())
         .then(pl.lit("waiting"))
         .when(~pl.col("connected"))
         .then(pl.lit("down"))
-        .when(age_s > stale_s)
+        .when(is_old & is_reporting & (condition == "halted"))
+        .then(condition)
+        .when(is_old & is_reporting & condition.is_in(["quiet", "live", "lossy"]))
+        .then(pl.lit("quiet"))
+        .when(is_old | (condition == "stale"))
         .then(pl.lit("stale"))
+        .when(condition.is_in(_FRESH_CONDITIONS))
+        .then(condition)
         .when(pl.col("volatility").is_null() & pl.col("baseline").is_null())
         .then(pl.lit("warming"))
         .otherwise(pl.lit("live"))
@@ -108,13 +133,15 @@ def cell_frame(
 def judge(
     *, failure: str | None, states: list[str], silent_s: float, venue_us: int | None
 ) -> tuple[str, str]:
-    """Return the state of the whole board and one line that says why it is not live."""
+    """Return the state of the whole board, and one line: why it is not live, or what is wrong."""
     if failure is not None:
         return "offline", failure
     if venue_us is None or all(state == "waiting" for state in states):
         return "starting", "waiting for the first trade"
     if silent_s > BOARD_STALE_S:
         return "stale", f"no report from the pipeline for {silent_s:.0f} s"
-    if not any(state in {"live", "warming"} for state in states):
-        return "stale", "no symbol has a live feed"
-    return "live", ""
+    if FRESH.isdisjoint(states):
+        silent = not {"quiet", "halted"}.isdisjoint(states)
+        return "stale", "no market trades" if silent else "no symbol has a live feed"
+    counts = [(states.count(trouble), trouble) for trouble in _TROUBLES]
+    return "live", ", ".join(f"{count} {trouble}" for count, trouble in counts if count)

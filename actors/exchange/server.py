@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from aiohttp import web
 
+from actors.exchange.archive import Archive
 from actors.exchange.listening import listen, tls_context
 from actors.exchange.monotonic import monotonic_us
 from actors.exchange.sockets import Sockets
@@ -22,6 +23,7 @@ from pipeline.durations import SECOND
 from pipeline.errors import ConfigError
 from pipeline.exchange import rest
 from pipeline.exchange.clock import MarketClock
+from pipeline.exchange.dumps import Dumps
 from pipeline.exchange.limits import DOCUMENTED
 from pipeline.exchange.venue import Exchange
 from pipeline.exchange.weights import RequestWeights
@@ -85,7 +87,8 @@ class ExchangeServer:
         self._admin = admin
         self._tls_cert = tls_cert
         self._tls_key = tls_key
-        self._exchange = Exchange(source)
+        self._dumps = Dumps(source.history_start_us)
+        self._exchange = Exchange(source, self._dumps)
         self._clock = MarketClock(source.start_us, speed=speed)
         self._weights = RequestWeights()
         self._sockets = Sockets(self._exchange, limits)
@@ -147,12 +150,14 @@ class ExchangeServer:
             await asyncio.sleep(_TICK_S)
         await self._sockets.close()
         await runner.cleanup()
+        self._dumps.close()
 
     def _application(self) -> web.Application:
         application = web.Application()
         routes = application.router
         self._sockets.add_to(routes)
         routes.add_get(rest.PREFIX + "{endpoint:.+}", self._serve_rest)
+        Archive(self._dumps, self._advance).add_to(routes)
         if self._admin:
             Switchboard(self._exchange, self._sockets, self._advance).add_to(routes)
         return application

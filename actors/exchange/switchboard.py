@@ -44,7 +44,7 @@ class Switchboard:
         routes.add_get("/admin/faults", self._faults)
         routes.add_post("/admin/faults", self._switch_on)
         routes.add_delete("/admin/faults", self._clear)
-        routes.add_post("/admin/listing", self._halt)
+        routes.add_post("/admin/listing", self._change_listing)
 
     async def _ledger(self, request: web.Request) -> web.Response:
         self._advance()
@@ -62,10 +62,10 @@ class Switchboard:
             self._sockets.index_readers()
         return answer(response)
 
-    async def _halt(self, request: web.Request) -> web.Response:
+    async def _change_listing(self, request: web.Request) -> web.Response:
         body = await request.read()
         self._advance()
-        return answer(admin.halt(self._exchange, body))
+        return answer(admin.change_listing(self._exchange, body))
 
     async def _clear(self, _: web.Request) -> web.Response:
         self._exchange.faults.clear()

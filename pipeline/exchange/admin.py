@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
 class _Listing(msgspec.Struct, forbid_unknown_fields=True):
     symbol: str
-    trading: bool
+    trading: bool = True
+    listed: bool = True
 
 
 def ledger(exchange: Exchange, query: Sequence[tuple[str, str]]) -> Response:
@@ -58,19 +59,24 @@ def switch_on(exchange: Exchange, body: bytes) -> tuple[Response, Fault | None]:
     return faults(exchange), fault
 
 
-def halt(exchange: Exchange, body: bytes) -> Response:
-    """Halt a market, or let it trade again: `{"symbol": NAME, "trading": true or false}`."""
+def change_listing(exchange: Exchange, body: bytes) -> Response:
+    """Halt a market, take it off the listing, or let it trade again.
+
+    The body is `{"symbol": NAME, "trading": true, "listed": true}`; what is not given is true.
+    """
     try:
         asked = msgspec.json.decode(body, type=_Listing)
     except msgspec.MsgspecError as error:
         return _bad(str(error))
     if asked.symbol not in exchange.markets:
         return _bad(f"symbol: expected one that is listed, found {asked.symbol!r}")
-    if asked.trading:
-        exchange.halted.discard(asked.symbol)
-    else:
-        exchange.halted.add(asked.symbol)
-    return Response(200, {}, msgspec.json.encode({"halted": sorted(exchange.halted)}))
+    for wanted, without in ((asked.trading, exchange.halted), (asked.listed, exchange.delisted)):
+        if wanted:
+            without.discard(asked.symbol)
+        else:
+            without.add(asked.symbol)
+    now = {"halted": sorted(exchange.halted), "delisted": sorted(exchange.delisted)}
+    return Response(200, {}, msgspec.json.encode(now))
 
 
 def _bad(text: str) -> Response:

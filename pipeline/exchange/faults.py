@@ -189,6 +189,10 @@ class Faults:
         """Return what REST serves of trades."""
         for fault in self._of("rest_lag", symbol):
             trades, _ = trades.split_at(now_us - fault.parameters["ms"] * MILLISECOND)
+        return self.kept(symbol, trades)
+
+    def kept(self, symbol: str, trades: Trades) -> Trades:
+        """Leave out the trades that are lost."""
         lost = self.lost.get(symbol)
         if not lost:
             return trades

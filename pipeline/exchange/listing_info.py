@@ -17,8 +17,8 @@ _LARGEST_E8 = 9_000_000 * 10**8
 
 def exchange_info(exchange: Exchange, parameters: Parameters, unit_us: int) -> object:
     """Answer for the asked symbols, or for all."""
-    asked = parameters.symbols(exchange.markets)
-    symbols = list(exchange.markets) if asked is None else asked
+    asked = parameters.symbols(exchange.listed)
+    symbols = list(exchange.listed) if asked is None else asked
     return {
         "timezone": "UTC",
         "serverTime": exchange.now_us // unit_us,

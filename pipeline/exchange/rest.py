@@ -116,7 +116,7 @@ def _time(exchange: Exchange, _parameters: Parameters, unit_us: int) -> object:
 
 
 def _agg_trades(exchange: Exchange, parameters: Parameters, unit_us: int) -> object:
-    trades = exchange.served(parameters.symbol(exchange.markets))
+    trades = exchange.served(parameters.symbol(exchange.listed))
     from_id = parameters.integer("fromId")
     start_us, until_us = parameters.start_us("startTime"), parameters.until_us("endTime")
     limit = parameters.limit(default=500, most=1000)
@@ -146,7 +146,7 @@ def _agg_trades(exchange: Exchange, parameters: Parameters, unit_us: int) -> obj
 
 
 def _raw_trades(exchange: Exchange, parameters: Parameters, unit_us: int) -> object:
-    symbol = parameters.symbol(exchange.markets)
+    symbol = parameters.symbol(exchange.listed)
     limit = parameters.limit(default=500, most=1000)
     lot_e8 = exchange.markets[symbol].listing.lot_e8
     newest = fills(exchange.served(symbol)[-limit:], lot_e8)[-limit:]
@@ -170,7 +170,7 @@ def _rows(trades: Trades) -> list[list[int]]:
 
 
 def _klines(exchange: Exchange, parameters: Parameters, unit_us: int) -> object:
-    market = exchange.markets[parameters.symbol(exchange.markets)]
+    market = exchange.markets[parameters.symbol(exchange.listed)]
     interval = parameters.mandatory("interval")
     start_us, until_us = parameters.start_us("startTime"), parameters.until_us("endTime")
     limit = parameters.limit(default=500, most=1000)
@@ -191,7 +191,7 @@ def _klines(exchange: Exchange, parameters: Parameters, unit_us: int) -> object:
 
 
 def _depth(exchange: Exchange, parameters: Parameters, _unit_us: int) -> object:
-    market = exchange.markets[parameters.symbol(exchange.markets)]
+    market = exchange.markets[parameters.symbol(exchange.listed)]
     limit = _depth_limit(parameters)
     book = market.book()
     if book is None:

@@ -85,8 +85,8 @@ def _answer(
     row: Callable[[str, Market], dict[str, object]],
 ) -> object:
     """Return one row for `symbol`, else a list of them."""
-    asked = parameters.symbols(exchange.markets)
-    symbols = list(exchange.markets) if asked is None else asked
+    asked = parameters.symbols(exchange.listed)
+    symbols = list(exchange.listed) if asked is None else asked
     rows = [row(symbol, exchange.markets[symbol]) for symbol in symbols]
     return rows[0] if parameters.text("symbol") is not None else rows
 

@@ -18,6 +18,8 @@ from pipeline.exchange.trades import NO_TRADES, Int64Array, Listing, Trades, Tra
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping
 
+    from pipeline.exchange.dumps import Dumps
+
 #: Aggregate trades of a symbol that REST can serve: at least the newest so many, see ColumnRing.
 TRADES_HELD = 200_000
 
@@ -48,6 +50,17 @@ class Market:
         self._books: BookMaker | None = None
         self._run: list[Trades] = []
         self._run_length = 0
+        # By which the ids of the source are too high; a column of Trades.
+        self._left_out: Int64Array = np.zeros((NO_TRADES.columns.shape[0], 1), dtype=np.int64)
+
+    def leave_out(self, trades: Trades) -> None:
+        """Make as if the source had never had these trades."""
+        self._left_out[0] += len(trades)
+        self._left_out[1:3] += (trades.last_id - trades.first_id + 1).sum()
+
+    def numbered(self, trades: Trades) -> Trades:
+        """Return trades of the source with ids that follow, whatever was left out before them."""
+        return Trades(trades.columns - self._left_out)
 
     def add(self, trades: Trades) -> None:
         """Add trades, at least one, that follow those added before."""
@@ -133,17 +146,24 @@ class Step:
 class Exchange:
     """All markets on one clock: nothing is known here that was not issued by `now_us`.
 
+    Args:
+        source: Where the trades come from.
+        dumps: Where what is issued is also kept by day; null for nowhere.
+
     Attributes:
         now_us: Up to where trades are issued, exclusive.
-        markets: By symbol.
+        markets: By symbol, also those that are not listed any more.
         faults: What is wrong on purpose.
         halted: Symbols that are not traded; what they would have traded never was.
+        delisted: Likewise, and REST does not know them.
     """
 
-    def __init__(self, source: TradeSource) -> None:
+    def __init__(self, source: TradeSource, dumps: Dumps | None = None) -> None:
         self.now_us = source.history_start_us
         self.faults = Faults()
         self.halted: set[str] = set()
+        self.delisted: set[str] = set()
+        self._dumps = dumps
         self.markets = {listing.symbol: Market(listing) for listing in source.listings}
         self._source = source
 
@@ -153,6 +173,8 @@ class Exchange:
             self.now_us = min(self.now_us + _HISTORY_STEP_US, self._source.start_us)
             for symbol, trades in self._source.advance(self.now_us).items():
                 self.markets[symbol].add(trades)
+                self._dump(symbol, trades)
+            self._end_days()
 
     def advance(self, until_us: int) -> Step:
         """Issue the trades before `until_us` (exclusive) and set the clock to it.
@@ -162,19 +184,36 @@ class Exchange:
         """
         told = {}
         for symbol, trades in self._source.advance(until_us).items():
-            if symbol in self.halted:
+            market = self.markets[symbol]
+            if symbol in self.halted or symbol in self.delisted:
+                market.leave_out(trades)
                 continue
-            issued = Issued.of(trades)
-            self.markets[symbol].add(issued.trades)
-            self.markets[symbol].ledger.add(issued)
+            issued = Issued.of(market.numbered(trades))
+            market.add(issued.trades)
+            market.ledger.add(issued)
             told[symbol] = self.faults.on_streams(symbol, issued)
+            self._dump(symbol, self.faults.kept(symbol, issued.trades))
         step = Step(
             self.now_us,
             until_us,
             {symbol: issued for symbol, issued in told.items() if issued is not None},
         )
         self.now_us = until_us
+        self._end_days()
         return step
+
+    def _dump(self, symbol: str, trades: Trades) -> None:
+        if self._dumps is not None:
+            self._dumps.add(symbol, trades)
+
+    def _end_days(self) -> None:
+        if self._dumps is not None:
+            self._dumps.end_days(self.now_us)
+
+    @property
+    def listed(self) -> Mapping[str, Market]:
+        """The markets that REST knows, by symbol."""
+        return {name: one for name, one in self.markets.items() if name not in self.delisted}
 
     def served(self, symbol: str) -> Trades:
         """Return the trades of a symbol that REST serves, oldest first."""

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from typing import TypeVar
+from typing import Annotated, TypeVar
 
 import msgspec
 
 from pipeline.errors import VenueError
 from pipeline.venues.rows import UNDECODABLE
+
+#: What markets can be ranked by: not NaN, not infinite, and of no asset are there so many units.
+Volume = Annotated[float, msgspec.Meta(ge=0.0, le=1e30)]
 
 _MAX_QUOTED_LENGTH = 200
 

@@ -162,7 +162,7 @@ class Binance:
         return Request(f"{self.rest_url}/api/v3/ticker/24hr", weight=80)
 
     def parse_volumes(self, body: bytes) -> dict[str, float]:
-        """Return the volume of each market in its quote asset.
+        """Return the volume of each market in its quote asset, by `Instrument.code`.
 
         Raises:
             VenueError: The body does not say them.

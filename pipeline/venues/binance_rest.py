@@ -9,7 +9,7 @@ import polars as pl
 
 from pipeline.errors import VenueError
 from pipeline.schema import BARS, TIME
-from pipeline.venues.answers import decode_answer
+from pipeline.venues.answers import Volume, decode_answer
 from pipeline.venues.binance_trades import AggregateTrade, aggregates_frame, microseconds
 from pipeline.venues.protocol import Instrument
 from pipeline.venues.rows import without
@@ -40,7 +40,7 @@ class _Day(msgspec.Struct, rename="camel"):
     """A day's ticker; numbers are texts, as everywhere."""
 
     symbol: str
-    quote_volume: str
+    quote_volume: Volume
 
 
 class _Listing(msgspec.Struct):
@@ -83,6 +83,7 @@ def parse_instruments(body: bytes) -> list[Instrument]:
             trading=listed.status == "TRADING",
             tick_size=_tick_size(listed),
             quote_asset=listed.quote_asset,
+            code=listed.symbol,
         )
         for listed in listing.symbols
     ]
@@ -95,10 +96,7 @@ def parse_volumes(body: bytes) -> dict[str, float]:
         VenueError: The body does not say them.
     """
     days = decode_answer(body, list[_Day], "the tickers of a day")
-    try:
-        return {day.symbol: float(day.quote_volume) for day in days}
-    except ValueError as error:
-        raise VenueError(f"expected volumes, found {error}") from error
+    return {day.symbol: day.quote_volume for day in days}
 
 
 def parse_trades(body: bytes, symbol: str, receive_us: int) -> pl.DataFrame:

@@ -129,13 +129,17 @@ class Kraken:
         """
         return kraken_rest.parse_instruments(body)
 
-    def volumes_request(self) -> None:
-        """Return null: volumes are told under names that are not those of the listing."""
-        return
+    def volumes_request(self) -> Request:
+        """Ask for the volumes of the last day of all markets."""
+        return self._request("Ticker", {})
 
-    def parse_volumes(self, body: bytes) -> dict[str, float]:  # noqa: ARG002 - never asked for
-        """Return none."""
-        return {}
+    def parse_volumes(self, body: bytes) -> dict[str, float]:
+        """Return the volume of each market in its quote asset, by `Instrument.code`.
+
+        Raises:
+            VenueError: The body does not say them.
+        """
+        return kraken_rest.parse_volumes(body)
 
     def trades_request(
         self,

@@ -11,7 +11,7 @@ import polars as pl
 from pipeline.durations import SECOND
 from pipeline.errors import VenueDisconnected, VenueError
 from pipeline.schema import BARS, TIME
-from pipeline.venues.answers import decode_answer
+from pipeline.venues.answers import Volume, decode_answer
 from pipeline.venues.protocol import Instrument
 from pipeline.venues.rows import trades_frame, without
 
@@ -41,6 +41,13 @@ class _Pair(msgspec.Struct):
     wsname: str | None = None
     status: str = "online"
     tick_size: Annotated[float, msgspec.Meta(gt=0.0)] | None = None
+
+
+class _Day(msgspec.Struct):
+    """A ticker; its pairs of values are of today, and of the last 24 hours."""
+
+    volume: tuple[Volume, Volume] = msgspec.field(name="v")
+    mean_price: tuple[Volume, Volume] = msgspec.field(name="p")
 
 
 class _Trade(msgspec.Struct, array_like=True):
@@ -97,11 +104,22 @@ def parse_instruments(body: bytes) -> list[Instrument]:
             # The step is one unit of the last decimal, where it is not told.
             tick_size=pair.tick_size or float(Decimal(1).scaleb(-pair.pair_decimals)),
             quote_asset=codes[-1],
+            code=code,
         )
-        for pair in pairs.values()
+        for code, pair in pairs.items()
         if pair.wsname is not None
-        for codes in [[_COMMON_CODES.get(code, code) for code in pair.wsname.split("/")]]
+        for codes in [[_COMMON_CODES.get(asset, asset) for asset in pair.wsname.split("/")]]
     ]
+
+
+def parse_volumes(body: bytes) -> dict[str, float]:
+    """Return the volume of each market in its quote asset, by the name the listing has for it.
+
+    Raises:
+        VenueError: The body does not say them.
+    """
+    days = _result(body, dict[str, _Day], "the tickers of a day")
+    return {code: day.volume[1] * day.mean_price[1] for code, day in days.items()}
 
 
 def parse_trades(body: bytes, symbol: str, receive_us: int) -> pl.DataFrame:

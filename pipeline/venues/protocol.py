@@ -62,6 +62,7 @@ class Instrument:
     trading: bool
     tick_size: float  # quote currency
     quote_asset: str
+    code: str  # what it is called where volumes are told
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,11 +187,11 @@ class Venue(Protocol):
     def parse_instruments(self, body: bytes) -> list[Instrument]:
         """Return the listed instruments."""
 
-    def volumes_request(self) -> Request | None:
-        """Ask for the volumes of the last day of all markets; null: it tells none to rank by."""
+    def volumes_request(self) -> Request:
+        """Ask for the volumes of the last day of all markets."""
 
     def parse_volumes(self, body: bytes) -> dict[str, float]:
-        """Return the volume of each market in its quote asset.
+        """Return the volume of each market in its quote asset, by `Instrument.code`.
 
         Raises:
             VenueError: The body does not say them.

@@ -80,6 +80,7 @@ class KrakenServer:
         app.router.add_get("/v2", self._stream)
         app.router.add_get("/0/public/Time", self._time)
         app.router.add_get("/0/public/AssetPairs", self._pairs)
+        app.router.add_get("/0/public/Ticker", self._tickers)
         app.router.add_get("/0/public/Trades", self._trades)
         app.router.add_get("/0/public/OHLC", self._bars)
         runner = web.AppRunner(app, shutdown_timeout=0.1)
@@ -163,6 +164,9 @@ class KrakenServer:
 
     async def _pairs(self, _: web.Request) -> web.Response:
         return _answer({"XXBTZUSD": {"wsname": "XBT/USD", "pair_decimals": 1, "status": "online"}})
+
+    async def _tickers(self, _: web.Request) -> web.Response:
+        return _answer({"XXBTZUSD": {"v": ["1.5", "20.0"], "p": ["60010.0", "60000.0"]}})
 
     async def _trades(self, request: web.Request) -> web.Response:
         self.asked.append(request.query_string)

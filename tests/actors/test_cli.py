@@ -48,6 +48,7 @@ def test_check_with_problems_lists_them_on_stderr_and_returns_2(
         ["exchange", DEMO, "--port", "70000"],
         ["exchange", DEMO, "--replay", "no-such-file.csv"],
         ["exchange", DEMO, "--set", "symbols=[NOSUCHUSDT]"],
+        ["chaos", "--set", "symbols={quote: USDT, top: 2}"],
         ["exchange", DEMO, "--admin", "--host", "0.0.0.0"],  # noqa: S104 - it is refused
     ],
 )

@@ -31,7 +31,7 @@ def start(client: websocket.WebSocket, port: int) -> tuple[Any, list[Any]]:
 def test_local_book_becomes_the_one_rest_serves_whichever_way_it_starts() -> None:
     starts, deadline_s = set(), time.monotonic() + DEADLINE_S
     with (
-        serving(market(12.0)) as port,
+        serving(market(60.0)) as port,
         connected(port, "/ws/btcusdt@depth@100ms") as client,
     ):
         while starts != {"within the update", "next update"}:

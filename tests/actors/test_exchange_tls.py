@@ -59,6 +59,7 @@ def test_exchange_command_serves_both_protocols_and_faults_over_tls(tmp_path: Pa
             served = ask(f"{rest_url}/api/v3/aggTrades?{ids}", authority)
             # What is below TLS tells whether it was reset.
             raw = socket.socket(fileno=client.sock.detach())
+            raw.settimeout(20)  # the descriptor does not block: without a timeout, reading fails
             ask(f"{rest_url}/admin/faults", authority, {"fault": "abort"})
             with raw, pytest.raises(ConnectionResetError):
                 any(not raw.recv(65_536) for _ in itertools.count())

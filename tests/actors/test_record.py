@@ -127,6 +127,20 @@ def test_recording_gives_batch_and_replay_what_the_exchange_issued(
     assert served.drop("receive_time").equals(trades.drop("receive_time"))
 
 
+def test_recording_by_a_rule_is_of_the_markets_that_it_chooses_at_the_start(
+    tmp_path: Path, exchange: str
+) -> None:
+    out = tmp_path / "out"
+    arguments = command(out, exchange, "--for", "3s")
+    rule = ("--set", "symbols={quote: USDT, top: 1}")
+    process = Command("record", "configs/demo.yaml", *arguments, *rule, log=tmp_path / "log")
+    try:
+        assert process.wait() == 0, process.errors
+    finally:
+        process.end()
+    assert recorded(out)["symbol"].unique().to_list() == ["BTCUSDT"]
+
+
 def test_recording_that_is_interrupted_has_complete_files(tmp_path: Path, exchange: str) -> None:
     out = tmp_path / "out"
     with recording(out, exchange) as process:

@@ -40,7 +40,7 @@ class Venue:
 def live(**actors: object) -> Iterator[tuple[SymbolWorker, Coordination, Venue]]:
     source = market(SYMBOLS, trades_per_s=200.0)
     with running(source, SYMBOLS, actors=actors) as (worker, seen, server):
-        wait_until(lambda: all(count(seen, symbol, "live") > 500 for symbol in SYMBOLS), "trades")
+        wait_until(lambda: all(count(seen, symbol, "live") > 250 for symbol in SYMBOLS), "trades")
         yield worker, seen, Venue(server)
         wait_until(
             lambda: all(count(seen, symbol, "pending") == 0 for symbol in SYMBOLS), "no hole"

@@ -61,6 +61,29 @@ def test_feeds_that_are_all_down_are_shown_as_stale(
     expect(page.locator("#alarm")).to_have_text("stale: no symbol has a live feed")
 
 
+def test_what_is_wrong_with_a_market_is_told_in_the_status_its_cell_and_its_panes(
+    serve_board: Serve, open_page: OpenPage, screenshots: Path
+) -> None:
+    board = RecordedBoard(12, history_s=300)
+    page = open_page(serve_board(board).url)
+    expect(page.locator("#reason")).to_have_text("1 down")
+    board.conditions = {"ETHUSDT": "healing", "SOLUSDT": "slow", "LTCUSDT": "outranked"}
+    expect(page.locator("#reason")).to_have_text("1 down, 1 slow, 1 healing", timeout=3_000)
+    expect(page.locator("#live")).to_have_text("10 / 12")
+    page.screenshot(path=screenshots / "board-conditions.png")
+    for symbol, words in (
+        ("ETHUSDT", "missing trades being fetched"),
+        ("LTCUSDT", "others trade more, not watched any more"),
+    ):
+        page.locator(f"[data-symbol={symbol}]").click()
+        expect(page.locator("#symbol-state")).to_have_text(words)
+        page.keyboard.press("Escape")
+        page.locator(f"[data-symbol={symbol}]").focus()
+        expect(page.locator(f"[data-symbol={symbol}]")).to_have_attribute(
+            "aria-label", re.compile(f", {words}, last trade 0")
+        )
+
+
 def test_restarted_pipeline_is_shown_from_its_new_beginning(
     serve_board: Serve, open_page: OpenPage
 ) -> None:
@@ -106,5 +129,5 @@ def test_two_hundred_symbols_scroll_on_one_canvas(
     expect(page.locator("[data-symbol=COIN199USDT]")).to_be_focused()
     expect(page.locator("[data-symbol=COIN199USDT]")).to_be_in_viewport()
     expect(page.locator("[data-symbol=COIN199USDT]")).to_have_attribute(
-        "aria-label", re.compile(r"^COIN199USDT, price .*, down, last trade")
+        "aria-label", re.compile(r"^COIN199USDT, price .*, feed down, last trade")
     )

@@ -69,6 +69,7 @@ def test_job_runs_the_demo_and_a_board_in_another_process_shows_it(
     job = command(
         "job", "submit", "--address", f"http://127.0.0.1:{dashboard}", "--working-dir", ".", "--",
         "python", "-m", "pipeline", "run", "configs/demo.yaml", "--no-board",
+        "--set", "actors.symbols_per_actor=6",  # two actors are as many as there are CPUs
         program=str(BIN / "ray"), env=env,
     )  # fmt: skip
     job.line_with("running without a board")

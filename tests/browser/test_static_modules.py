@@ -66,6 +66,24 @@ def test_format(evaluate: Evaluate, expression: str, text: str) -> None:
     assert evaluate("format", expression) == text
 
 
+@pytest.mark.parametrize(
+    ("state", "note"),
+    [
+        ("live", None),
+        ("skewed", None),
+        ("lossy", None),
+        ("stale", "9 s"),
+        ("down", "off 9 s"),
+        ("halted", "halted 9 s"),
+        ("quiet", "quiet 9 s"),
+        ("healing", "healing"),
+        ("delisted", "delisted"),
+    ],
+)
+def test_note_of_a_cell(evaluate: Evaluate, state: str, note: str | None) -> None:
+    assert evaluate("states", f"m.noteOf('{state}', '9 s')") == note
+
+
 @pytest.mark.parametrize(("tick", "places"), [(0.01, 2), (1, 0), (0.5, 1), (1e-8, 8), (10, 0)])
 def test_decimals_show_the_smallest_step(evaluate: Evaluate, tick: float, places: int) -> None:
     assert evaluate("format", f"m.decimals({tick})") == places

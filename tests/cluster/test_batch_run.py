@@ -7,21 +7,16 @@ import signal
 from collections.abc import Callable
 from pathlib import Path
 
-import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
-from actors.client import find_pipeline
 from pipeline.batch.folder import BatchFolder
+from tests.cluster.conftest import RecordedRun
 from tests.commands import Command
 from tests.pipeline.batch.histories import CONFIG, contents, market, run_here, table, write_dump
 from tests.waiting import wait_until
 
 pytestmark = pytest.mark.cluster
-
-RECORDED = (
-    Path(__file__).resolve().parents[2] / "../shared/data/ticks-freqtrade/XRP_OLD-trades.json.gz"
-)
 
 Start = Callable[..., Command]
 
@@ -63,56 +58,49 @@ def test_batch_writes_the_same_bytes_for_any_number_of_workers(
     assert all(here[name] == found[name] for name in tables)
 
 
+@pytest.fixture(scope="module")
+def undisturbed(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, list[Path]]:
+    """Return a folder with the results of a batch in `undisturbed`, and its inputs."""
+    folder = tmp_path_factory.mktemp("batch")
+    paths = inputs(folder)
+    run = Command(*arguments(folder, paths, "undisturbed", cluster), log=folder / "log")
+    try:
+        assert run.wait() == 0, run.errors
+    finally:
+        run.end()
+    return folder, paths
+
+
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGKILL, -9), (signal.SIGINT, 130)])
 def test_batch_that_was_killed_or_interrupted_goes_on_to_the_same_bytes(
-    cluster: str, command: Start, tmp_path: Path, number: signal.Signals, code: int
+    cluster: str,
+    command: Start,
+    undisturbed: tuple[Path, list[Path]],
+    number: signal.Signals,
+    code: int,
 ) -> None:
-    paths = inputs(tmp_path)
-    undisturbed = command(*arguments(tmp_path, paths, "undisturbed", cluster))
-    assert undisturbed.wait() == 0, undisturbed.errors
-    again = arguments(tmp_path, paths, "out", cluster)
+    folder, paths = undisturbed
+    again = arguments(folder, paths, number.name, cluster)
     stopped = command(*again, "--workers", "1")
-    markers = tmp_path / "out" / ".parts"
+    markers = folder / number.name / ".parts"
     wait_until(lambda: len(list(markers.glob("symbol=*/*.json"))) >= 3, "finished parts")
     stopped._process.send_signal(number)
     assert stopped.wait() == code
     assert len(list(markers.glob("symbol=*/*.json"))) < 12
-    assert not (tmp_path / "out" / "summary.json").exists()
+    assert not (folder / number.name / "summary.json").exists()
     resumed = command(*again)
     assert resumed.wait() == 0, resumed.errors
-    assert contents(tmp_path / "out") == contents(tmp_path / "undisturbed")
+    assert contents(folder / number.name) == contents(folder / "undisturbed")
 
 
-@pytest.mark.skipif(not RECORDED.exists(), reason="the recorded market data is not here")
 def test_batch_of_recorded_trades_makes_the_bars_of_a_live_run_of_them(
-    cluster: str, command: Start, tmp_path: Path
+    cluster: str, command: Start, tmp_path: Path, recorded_run: RecordedRun
 ) -> None:
-    exchange = command(
-        "exchange", "--replay", f"XRPETH={RECORDED}", "--speed", "50000", "--port", "0"
-    )
-    websocket_url, rest_url = exchange.line_with("exchange: ").split()[1:]
-    raw = {
-        "symbols": ["XRPETH"],
-        "features": ["realized_vol_1m"],
-        "venue": {"websocket_url": websocket_url, "rest_url": rest_url},
-        "board": {"history": "7d"},
-    }
-    config = tmp_path / "live.yaml"
-    config.write_text(json.dumps(raw))  # JSON is YAML
-    live = command("run", str(config), "--no-board", "--address", cluster)
-    live.line_with("running without a board")
-    pipeline = find_pipeline()
-    assert pipeline is not None
-    end = pl.datetime(2019, 10, 13, 11, 20, time_zone="UTC")
-    wait_until(lambda: pipeline.bars().select((pl.col("open_time") >= end).any()).item(), "the end")
-    bars = pipeline.bars().unique("open_time", keep="last", maintain_order=True)
-    live.interrupt()
-    assert live.wait() == 130
-
-    files = [f"XRPETH={RECORDED}", "--out", str(tmp_path / "out")]
-    run = command("batch", str(config), *files, "--address", cluster)
+    files = [f"XRPETH={recorded_run.trades}", "--out", str(tmp_path / "out")]
+    run = command("batch", str(recorded_run.config), *files, "--address", cluster)
     assert run.wait() == 0, run.errors
     batch = table(tmp_path / "out", "bars")
+    bars = recorded_run.bars.unique("open_time", keep="last", maintain_order=True)
     # Of each gap at most 134 seconds are told: until every window is empty.
     assert batch.height == 193_851
     # The live clock goes on after the last trade.

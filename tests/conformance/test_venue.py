@@ -190,6 +190,22 @@ def test_listing_tells_what_trades(venue: Venue, samples: Samples) -> None:
     assert all(instrument.tick_size > 0 for instrument in listed.values())
 
 
+def test_volumes_of_a_day_are_found_by_the_code_of_the_listing(
+    venue: Venue, samples: Samples
+) -> None:
+    codes = {one.symbol: one.code for one in venue.parse_instruments(samples.listing)}
+    assert venue.parse_volumes(samples.volumes) == {codes[samples.symbol]: 30_000.0}
+
+
+@pytest.mark.parametrize("found", [b"NaN", b"-1", b"Infinity", b"1e999", b""])
+def test_volumes_that_cannot_be_ranked_are_refused(
+    venue: Venue, samples: Samples, found: bytes
+) -> None:
+    body = samples.no_volume.replace(b"NaN", found)
+    with pytest.raises(VenueError, match="expected the tickers of a day, found"):
+        venue.parse_volumes(body)
+
+
 def test_clock_is_told_in_whole_steps(venue: Venue, samples: Samples) -> None:
     assert venue.parse_time(samples.time) == 1_633_998_523_000_000
     assert 0 < venue.clock_step_us <= SECOND

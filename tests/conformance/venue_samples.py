@@ -21,6 +21,8 @@ class Samples:
         page: REST trades 12345 and 12346, in that order.
         no_trades: REST trades of a market that has none.
         listing: REST instruments, the market among them.
+        volumes: The last day of the market: 30,000 of its quote asset.
+        no_volume: The same, as not even a number.
         time: The REST clock, at 2021-10-12 00:28:43 UTC.
     """
 
@@ -33,6 +35,8 @@ class Samples:
     page: bytes
     no_trades: bytes
     listing: bytes
+    volumes: bytes
+    no_volume: bytes
     time: bytes
 
 
@@ -82,6 +86,8 @@ _BINANCE = Samples(
             ]
         }
     ),
+    volumes=b'[{"symbol":"BTCUSDT","volume":"0.5","quoteVolume":"30000.0"}]',
+    no_volume=b'[{"symbol":"BTCUSDT","volume":"0.5","quoteVolume":"NaN"}]',
     time=b'{"serverTime":1633998523000}',
 )
 
@@ -130,6 +136,15 @@ _KRAKEN = Samples(
                 "OLDUSD": {"wsname": "OLD/USD", "pair_decimals": 1, "status": "delisted"},
             },
         }
+    ),
+    volumes=_encode(
+        {
+            "error": [],
+            "result": {"XXBTZUSD": {"v": ["0.1", "0.5"], "p": ["9.0", "60000.0"], "t": [1, 9]}},
+        }
+    ),
+    no_volume=_encode(
+        {"error": [], "result": {"XXBTZUSD": {"v": ["0.1", "NaN"], "p": ["9.0", "60000.0"]}}}
     ),
     time=b'{"error":[],"result":{"unixtime":1633998523}}',
 )

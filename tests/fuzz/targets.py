@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections import Counter
 from typing import TYPE_CHECKING
@@ -64,12 +65,14 @@ class AnswerTarget:
         self.name = f"{name} answers"
         samples, self._venue = SAMPLES[name], _venue(name)
         self.corpus = [samples.page, samples.no_trades, samples.listing, samples.time]
+        self.corpus += [samples.volumes, samples.no_volume]
         symbol = samples.symbol
         self._readers: tuple[Callable[[bytes], object], ...] = (
             lambda body: self._venue.parse_trades(body, symbol, _RECEIVE_US),
             lambda body: self._venue.parse_bars(body, symbol),
             self._venue.parse_instruments,
             self._venue.parse_time,
+            self._volumes,
         )
 
     def feed(self, messages: Sequence[bytes]) -> Counter[str]:
@@ -79,6 +82,10 @@ class AnswerTarget:
             read = sum(self._is_read(body, reader) for reader in self._readers)
             outcomes["read" if read else "refused: no such answer"] += 1
         return outcomes
+
+    def _volumes(self, body: bytes) -> None:
+        volumes = self._venue.parse_volumes(body)
+        assert all(0.0 <= volume < math.inf for volume in volumes.values()), volumes
 
     def check_alone(self, message: bytes) -> None:
         """Nothing more: an answer is always alone."""

@@ -113,7 +113,9 @@ def test_alert_log_forgets_the_oldest() -> None:
     state, shard = collector(), engine()
     one = envelope(shard, trades_frame([]), 1)
     row = pl.DataFrame(schema=ALERTS).clear(MAX_ALERTS + 1)
-    many = row.with_columns(pl.int_range(pl.len()).cast(pl.String).alias("alert_id"))
+    many = row.with_columns(
+        pl.int_range(pl.len()).cast(pl.String).alias("alert_id"), symbol=pl.lit("AUSDT")
+    )
     payload = Payload(
         one.payload.bars, one.payload.features, to_ipc(many), one.payload.health, None,
         connected=False, reconnects=0, rejected_unnamed=0,
@@ -271,9 +273,41 @@ def test_replan_is_another_pipeline_to_a_board_and_keeps_what_is_known() -> None
     state, shard = collector(), engine()
     state.apply(envelope(shard, noisy(30), 1), S)
     before = state.snapshot(0, S)
-    state.replan(replace(PLAN, symbols=("AUSDT", "BUSDT", "CUSDT"), delisted=frozenset({"BUSDT"})))
+    state.replan(replace(PLAN, symbols=("AUSDT", "BUSDT", "CUSDT"), ended={"BUSDT": "outranked"}))
     after = state.snapshot(0, S)
     assert after.incarnation != before.incarnation
     assert after.plan.symbols == ("AUSDT", "BUSDT", "CUSDT")
     assert after.samples.equals(before.samples)
-    assert after.health["condition"].to_list() == [None, "delisted"]
+    assert after.health["condition"].to_list() == [None, "outranked"]
+
+
+def test_snapshot_of_a_market_that_is_not_in_the_plan_yet_leaves_it_out_until_it_is() -> None:
+    state, shard = Collector(replace(PLAN, symbols=("AUSDT",)), "second", 0), engine()
+    both = pl.concat([noisy(46), noisy(46, symbol="BUSDT", jump_at=40)]).sort("event_time")
+    state.apply(envelope(shard, both, 1), S)
+    early = state.snapshot(0, S)
+    assert early.samples["symbol"].unique().to_list() == ["AUSDT"]
+    assert early.alerts["symbol"].unique().to_list() == []
+    assert early.connected == {"AUSDT": True}
+    assert early.health["symbol"].to_list() == ["AUSDT"]
+    state.replan(PLAN)
+    late = state.snapshot(0, S)
+    assert set(late.samples["symbol"]) == {"AUSDT", "BUSDT"}
+    assert late.alerts["symbol"].unique().to_list() == ["BUSDT"]
+    assert late.connected == {"AUSDT": True, "BUSDT": True}
+
+
+def test_clocks_of_a_shard_that_has_ended_are_forgotten() -> None:
+    state, shard = collector(), engine()
+    one = envelope(shard, trades_frame([]), 1, venue_us=5 * S)
+    timing = Timing(S, {}, Skew(-1_500, 900))
+    for name, venue_us in (("a", 5 * S), ("b", 9 * S)):
+        payload = replace(one.payload, venue_us=venue_us, timing=timing)
+        state.apply(replace(one, shard=name, payload=payload), S)
+    assert state.snapshot(0, S).venue_us == 9 * S
+    state.forget_shard("b")
+    assert state.snapshot(0, S).venue_us == 5 * S
+    state.forget_shard("a")
+    assert state.snapshot(0, S).venue_us is None
+    assert state.report(S, {})["clock"] is None
+    assert state.report(S, {})["reconnects"] == 6

@@ -4,12 +4,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from pipeline.config import SymbolRule
-from pipeline.universe import choose, newcomers
+from pipeline.universe import Turnover, turnover
 from pipeline.venues.protocol import Instrument
 
 
 def listed(symbol: str, quote: str = "USDT", *, trading: bool = True) -> Instrument:
-    return Instrument(symbol, trading=trading, tick_size=0.01, quote_asset=quote)
+    return Instrument(
+        symbol, trading=trading, tick_size=0.01, quote_asset=quote, code=symbol.lower()
+    )
 
 
 def rule(top: int, exclude: tuple[str, ...] = ()) -> SymbolRule:
@@ -24,38 +26,69 @@ MARKETS = [
     listed("EUSDT"),
     listed("FUSDT"),
 ]
-VOLUMES = {"AUSDT": 1.0, "BUSDT": 9.0, "CUSDT": 99.0, "DBTC": 99.0, "EUSDT": 9.0}
+VOLUMES = {"ausdt": 1.0, "busdt": 9.0, "cusdt": 99.0, "dbtc": 99.0, "eusdt": 9.0}
 
 
-def test_choose_ranks_the_trading_markets_of_the_quote_by_volume_then_name() -> None:
-    assert choose(MARKETS, VOLUMES, rule(10)) == ("BUSDT", "EUSDT", "AUSDT", "FUSDT")
-    assert choose(MARKETS, VOLUMES, rule(2)) == ("BUSDT", "EUSDT")
+def ranked(names: str) -> tuple[list[Instrument], dict[str, float]]:
+    """A listing with the markets named by letters, the first one trading the most."""
+    return [listed(name) for name in names], {
+        name.lower(): 100.0 - at for at, name in enumerate(names)
+    }
 
 
-def test_choose_leaves_out_what_is_excluded() -> None:
-    assert choose(MARKETS, VOLUMES, rule(2, ("BUSDT",))) == ("EUSDT", "AUSDT")
+def test_turnover_at_the_start_is_the_trading_markets_by_volume_then_name() -> None:
+    all_of_them = ("BUSDT", "EUSDT", "AUSDT", "FUSDT")
+    assert turnover((), MARKETS, VOLUMES, rule(10)) == Turnover(all_of_them, {})
+    assert turnover((), MARKETS, VOLUMES, rule(2)) == Turnover(("BUSDT", "EUSDT"), {})
 
 
-def test_newcomers_are_those_chosen_that_are_not_watched_while_there_is_room() -> None:
-    watched = ("A", "B", "C", "D", "E")
-    assert newcomers(watched, ("N", "A", "M"), (), rule(5)) == ("N",)  # 6 = 1.2 x 5
-    assert newcomers(watched, ("N", "A", "M"), ("B",), rule(5)) == ("N", "M")
-    assert newcomers(watched, ("A", "B"), (), rule(5)) == ()
+def test_turnover_leaves_out_what_is_excluded() -> None:
+    found = turnover((), MARKETS, VOLUMES, rule(2, ("BUSDT",)))
+    assert found == Turnover(("EUSDT", "AUSDT"), {})
 
 
-def test_newcomers_of_a_market_that_came_back_are_none() -> None:
-    assert newcomers(("A", "B"), ("B", "A"), ("B",), rule(2)) == ()
+def test_turnover_with_a_market_that_rose_into_the_top_lets_it_enter() -> None:
+    assert turnover("ABCDE", *ranked("ANBCDE"), rule(5)) == Turnover(("N",), {})
+
+
+def test_turnover_ends_a_market_only_when_a_fifth_more_are_ahead_of_it() -> None:
+    assert turnover("ABCDEF", *ranked("NABCDEF"), rule(5)) == Turnover(("N",), {"F": "outranked"})
+    assert turnover("ABCDEF", *ranked("ABCDEFN"), rule(5)) == Turnover((), {})
+    assert turnover("ABCDEF", *ranked("ABCDNEF"), rule(5)) == Turnover(("N",), {"F": "outranked"})
+
+
+def test_turnover_with_a_halted_market_keeps_it_and_lets_no_halted_one_enter() -> None:
+    found = turnover(("AUSDT", "CUSDT"), MARKETS, VOLUMES, rule(2))
+    assert found == Turnover(("BUSDT",), {"AUSDT": "outranked"})
+
+
+def test_turnover_with_a_halted_market_whose_volume_has_faded_ends_it() -> None:
+    volumes = VOLUMES | {"cusdt": 0.0, "fusdt": 0.5}
+    found = turnover(("BUSDT", "CUSDT"), MARKETS, volumes, rule(2))
+    assert found == Turnover(("EUSDT",), {"CUSDT": "outranked"})
+
+
+def test_turnover_without_a_listed_market_ends_it_as_delisted() -> None:
+    assert turnover("ABX", *ranked("ABC"), rule(3)) == Turnover(("C",), {"X": "delisted"})
+
+
+def test_turnover_lets_a_market_that_ended_return() -> None:
+    assert turnover("AB", *ranked("CAB"), rule(2)) == Turnover(("C",), {})
+    assert turnover("CA", *ranked("BCA"), rule(2)) == Turnover(("B",), {})
 
 
 @given(
-    ranks=st.lists(st.permutations([f"S{at}" for at in range(12)]), max_size=20),
+    ranks=st.lists(st.permutations("ABCDEFGHIJKL"), max_size=20),
     top=st.integers(1, 8),
 )
-def test_newcomers_of_any_history_of_ranks_stay_within_a_fifth_more(
+def test_turnover_of_any_history_of_ranks_watches_the_top_and_at_most_a_fifth_more(
     ranks: list[list[str]], top: int
 ) -> None:
-    watched: list[str] = []
-    for ranked in ranks:
-        watched += newcomers(watched, ranked[:top], (), rule(top))
-        assert len(watched) == len(set(watched)) <= -(-12 * top // 10)
-        assert len(watched) >= top
+    watched: set[str] = set()
+    for names in ranks:
+        found = turnover(watched, *ranked("".join(names)), rule(top))
+        assert watched.isdisjoint(found.entered)
+        assert watched >= found.ended.keys()
+        watched = (watched | {*found.entered}) - found.ended.keys()
+        assert watched >= {*names[:top]}
+        assert len(watched) <= -(-12 * top // 10)

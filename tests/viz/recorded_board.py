@@ -94,6 +94,7 @@ class RecordedBoard:
         self._prices = self._start_prices.copy()
         self.incarnation = "first"
         self.reachable = True
+        self.conditions: dict[str, str] = {}  # of the symbols that are not live
         self.connected = {symbol: symbol != self._symbols[-1] for symbol in self._symbols}
         self.plan = BoardPlan(
             venue="recorded",
@@ -249,6 +250,9 @@ class RecordedBoard:
         frame = pl.DataFrame({"symbol": self._symbols}).with_columns(
             last_price=pl.Series(self._prices * wobble),
             last_trade_time=pl.Series(traded_us).cast(TIME),
+            condition=pl.col("symbol").replace_strict(
+                self.conditions, default="live", return_dtype=pl.String
+            ),
         )
         unknown = [
             pl.lit(None, dtype).alias(name)

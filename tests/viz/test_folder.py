@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib.util
+import re
 import sys
 from pathlib import Path
 
+from pipeline import conditions
 from viz.session import SPARK_S
 
 VIZ = Path(__file__).resolve().parents[2] / "viz"
@@ -35,3 +37,9 @@ def test_template_escapes_what_it_is_given() -> None:
     # It is given numbers of ours only; symbols reach the page as JSON and become text there.
     for path in (VIZ / "static").glob("*.js"):
         assert "innerHTML" not in path.read_text(), path.name
+
+
+def test_every_condition_has_words_on_the_page() -> None:
+    words = re.findall(r"^\| `(\w+)` \|", conditions.__doc__ or "", re.MULTILINE)
+    told = re.findall(r"^  (\w+): \"", (VIZ / "static" / "states.js").read_text(), re.MULTILINE)
+    assert sorted(told) == sorted([*words, "warming"])

@@ -17,6 +17,7 @@ def known(
     price: float | None = 100.0,
     traded_s: float = 0.0,
     connected: bool | None = True,
+    condition: str | None = None,
     volatility: float | None = 0.5,
     baseline: float | None = 0.4,
 ) -> pl.DataFrame:
@@ -28,6 +29,7 @@ def known(
             "last_price": [price],
             "last_trade_time": [traded],
             "connected": [connected],
+            "condition": [condition],
             "volatility": [volatility],
             "score": [3.0],
             "direction": [-1],
@@ -38,6 +40,7 @@ def known(
             "last_price": pl.Float64,
             "last_trade_time": TIME,
             "connected": pl.Boolean,
+            "condition": pl.String,
             "volatility": pl.Float64,
             "baseline": pl.Float64,
             "direction": pl.Int8,
@@ -81,17 +84,41 @@ def test_cell_with_a_trade_ahead_of_the_venue_clock_is_not_of_negative_age() -> 
         (known(volatility=None, baseline=None), 0.0, "warming"),
         (known(volatility=None), 0.0, "live"),
         (known(volatility=0.0), 0.0, "live"),
+        (known(condition="stale"), 0.0, "stale"),
+        (known(condition="slow"), 0.0, "slow"),
+        (known(condition="healing"), 0.0, "healing"),
+        (known(condition="healing"), 10.1, "stale"),
+        (known(condition="skewed"), 0.0, "skewed"),
+        (known(condition="lossy"), 0.0, "lossy"),
+        (known(condition="halted"), 10.1, "halted"),
+        (known(condition="halted"), 0.0, "live"),  # it has traded since
+        (known(condition="quiet"), 10.1, "quiet"),
+        (known(condition="quiet"), 0.0, "live"),
+        (known(condition="live"), 10.1, "quiet"),  # not told yet
+        (known(condition="delisted", connected=False), 10.1, "delisted"),
+        (known(condition="outranked", price=None), 0.0, "outranked"),
+        (known(condition="down", connected=False), 0.0, "down"),
     ],
 )
 def test_cell_state(frame: pl.DataFrame, now_s: float, expected: str) -> None:
     assert cell(frame, now_s=now_s)["state"] == expected
 
 
+@pytest.mark.parametrize("condition", ["live", "halted", "quiet"])
+def test_cell_of_a_pipeline_that_is_silent_is_stale_whatever_it_said(condition: str) -> None:
+    assert cell(known(condition=condition), now_s=7.0, silent_s=3.5)["state"] == "stale"
+
+
 @pytest.mark.parametrize(
     ("failure", "states", "silent_s", "venue_us", "expected"),
     [
-        (None, ["live", "stale"], 0.0, 1, ("live", "")),
-        (None, ["warming", "down"], 0.0, 1, ("live", "")),
+        (None, ["live", "stale"], 0.0, 1, ("live", "1 stale")),
+        (None, ["warming", "down"], 0.0, 1, ("live", "1 down")),
+        (None, ["live", "quiet", "outranked", "delisted", "waiting"], 0.0, 1, ("live", "")),
+        (None, ["halted", "live", "healing", "halted"], 0.0, 1, ("live", "1 healing, 2 halted")),
+        (None, ["skewed", "skewed"], 0.0, 1, ("live", "2 skewed")),
+        (None, ["lossy", "slow"], 0.0, 1, ("live", "1 slow, 1 lossy")),
+        (None, ["quiet", "halted", "down"], 0.0, 1, ("stale", "no market trades")),
         ("gone", ["live"], 0.0, 1, ("offline", "gone")),
         (None, [], 0.0, None, ("starting", "waiting for the first trade")),
         (None, ["waiting"], 0.0, 1, ("starting", "waiting for the first trade")),

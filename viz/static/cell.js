@@ -1,6 +1,7 @@
 // Draws one cell of the overview. Pure: everything it shows is passed in.
 
 import { age, percent, price, signed } from "./format.js";
+import { isOld, noteOf } from "./states.js";
 
 const PAD = 8;
 const FADED = 0.45;
@@ -13,7 +14,7 @@ const FADED = 0.45;
  */
 export function drawCell(ctx, box, cell, view) {
   const { colours } = view;
-  const old = cell.state === "stale" || cell.state === "down";
+  const old = isOld(cell.state);
   ctx.fillStyle = colours.panel;
   ctx.fillRect(box.x, box.y, box.width, box.height);
   const tall = box.height >= 84;
@@ -52,7 +53,7 @@ function drawWords(ctx, box, cell, view, { old, tall, headline }) {
   ctx.font = tall ? fonts.bold : fonts.plain;
   ctx.fillStyle = old ? colours.muted : colours.vol;
   if (!tall) {
-    const note = noteOf(cell, old);
+    const note = noteOf(cell.state, age(cell.age));
     if (note === null) ctx.fillText(percent(cell.volatility), box.x + PAD, second);
     else ctx.fillText(note, box.x + PAD, second);
     if (!old) {
@@ -65,15 +66,9 @@ function drawWords(ctx, box, cell, view, { old, tall, headline }) {
   ctx.fillText(percent(cell.volatility), box.x + PAD, second);
   ctx.textAlign = "right";
   ctx.font = fonts.plain;
-  const note = noteOf(cell, old);
+  const note = noteOf(cell.state, age(cell.age));
   ctx.fillStyle = note === null ? scoreColour(cell, colours) : colours.muted;
   ctx.fillText(note ?? `z ${signed(cell.score)}`, right, second);
-}
-
-function noteOf(cell, old) {
-  if (old) return cell.state === "down" ? `off ${age(cell.age)}` : age(cell.age);
-  if (cell.state === "waiting") return "waiting";
-  return cell.state === "warming" ? "warming" : null;
 }
 
 function scoreColour(cell, colours) {

@@ -1,8 +1,7 @@
 // The panes of one symbol: where their axes are, what stands beside their titles.
 
 import { age, clock, decimals, percent, price, signed } from "./format.js";
-
-const STATES = { waiting: "waiting for the first trade", down: "feed down", stale: "stale", warming: "warming up", live: "" };
+import { STATES } from "./states.js";
 
 /**
  * Return a range for [low, high] that changes seldom: the old one while it holds the data and the

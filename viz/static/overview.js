@@ -5,6 +5,7 @@ import { drawCell } from "./cell.js";
 import { age, decimals, percent, price, signed } from "./format.js";
 import { boxOf, gridOf, step } from "./layout.js";
 import { linesOf, runsOf } from "./sparks.js";
+import { STATES, isOld } from "./states.js";
 
 export class Overview {
   /** `open(symbol)` is called when the reader chooses a symbol. */
@@ -158,7 +159,7 @@ export class Overview {
       `volatility ${percent(tick.volatility[index])}`,
       `z ${signed(tick.score[index])}`,
     ];
-    if (state !== "live") words.push(`${state}, last trade ${age(tick.symbol_age_s[index])} ago`);
+    if (state !== "live") words.push(`${STATES[state]}, last trade ${age(tick.symbol_age_s[index])} ago`);
     if (tick.severity[index] > 0) words.push(`${["", "minor", "major", "critical"][tick.severity[index]]} anomaly open`);
     return words.join(", ");
   }
@@ -208,7 +209,7 @@ export class Overview {
       score: tick.score[index],
       elevated: tick.elevated[index],
       age: seconds === null ? null : seconds + late,
-      state: frozen && state !== "waiting" ? "stale" : state,
+      state: frozen && state !== "waiting" && !isOld(state) ? "stale" : state,
       severity: tick.severity[index],
       runs: line === undefined ? [] : runsOf(line, this.plan.every_ms, fromMs),
       marks: this.marks[index] ?? [],

@@ -87,10 +87,10 @@ def test_recorded_listing_gives_every_instrument() -> None:
     assert len(instruments) == len(by_symbol) == 1695
     assert sum(instrument.trading for instrument in instruments) == 1262
     assert by_symbol["BTCUSDT"] == Instrument(
-        "BTCUSDT", trading=True, tick_size=0.01, quote_asset="USDT"
+        "BTCUSDT", trading=True, tick_size=0.01, quote_asset="USDT", code="BTCUSDT"
     )
     assert by_symbol["NKNUSDT"] == Instrument(
-        "NKNUSDT", trading=True, tick_size=0.0001, quote_asset="USDT"
+        "NKNUSDT", trading=True, tick_size=0.0001, quote_asset="USDT", code="NKNUSDT"
     )
     assert parse_time(body) == 1_633_998_511_098_000
 

@@ -36,8 +36,8 @@ def test_parse_instruments_takes_the_tick_size_of_the_price_filter() -> None:
     )
 
     assert parse_instruments(body) == [
-        Instrument("ETHBTC", trading=True, tick_size=0.000001, quote_asset="BTC"),
-        Instrument("LUNAUSDT", trading=False, tick_size=0.01, quote_asset="USDT"),
+        Instrument("ETHBTC", trading=True, tick_size=0.000001, quote_asset="BTC", code="ETHBTC"),
+        Instrument("LUNAUSDT", trading=False, tick_size=0.01, quote_asset="USDT", code="LUNAUSDT"),
     ]
 
 

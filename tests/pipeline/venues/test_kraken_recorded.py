@@ -70,11 +70,11 @@ def test_recorded_listing_gives_every_instrument_that_is_streamed() -> None:
     # Of 304 pairs 11 are dark pools without a stream.
     assert len(instruments) == len(by_symbol) == 293
     assert by_symbol["BTC/USD"] == Instrument(
-        "BTC/USD", trading=True, tick_size=0.1, quote_asset="USD"
+        "BTC/USD", trading=True, tick_size=0.1, quote_asset="USD", code="XXBTZUSD"
     )
     assert by_symbol["DOGE/BTC"] == Instrument(
-        "DOGE/BTC", trading=True, tick_size=1e-8, quote_asset="BTC"
+        "DOGE/BTC", trading=True, tick_size=1e-8, quote_asset="BTC", code="XXDGXXBT"
     )
     assert by_symbol["SC/EUR"] == Instrument(
-        "SC/EUR", trading=True, tick_size=1e-5, quote_asset="EUR"
+        "SC/EUR", trading=True, tick_size=1e-5, quote_asset="EUR", code="SCEUR"
     )

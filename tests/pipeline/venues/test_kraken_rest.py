@@ -146,9 +146,11 @@ def test_parse_instruments_names_them_as_the_stream_does() -> None:
     )
 
     assert parse_instruments(body) == [
-        Instrument("BTC/USD", trading=True, tick_size=0.1, quote_asset="USD"),
-        Instrument("DOGE/EUR", trading=False, tick_size=0.0000001, quote_asset="EUR"),
-        Instrument("ETH/USDT", trading=True, tick_size=0.01, quote_asset="USDT"),
+        Instrument("BTC/USD", trading=True, tick_size=0.1, quote_asset="USD", code="XXBTZUSD"),
+        Instrument(
+            "DOGE/EUR", trading=False, tick_size=0.0000001, quote_asset="EUR", code="XDGEUR"
+        ),
+        Instrument("ETH/USDT", trading=True, tick_size=0.01, quote_asset="USDT", code="ETHUSDT"),
     ]
 
 
