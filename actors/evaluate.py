@@ -1,0 +1,77 @@
+"""What `cryptoctopus evaluate` shows: yardsticks of detectors, as tables and as JSON."""
+
+from __future__ import annotations
+
+import json
+from typing import TYPE_CHECKING, Any
+
+from rich.console import Console
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.table import Table
+
+from pipeline.evaluation.sim import evaluate_sim
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+_COLUMNS = {
+    "false alarms a day at recall 0.5": "false_alarms_per_day_at_recall_0.5",
+    "at 0.8": "false_alarms_per_day_at_recall_0.8",
+    "at 0.9": "false_alarms_per_day_at_recall_0.9",
+    "precision at 0.8": "precision_at_recall_0.8",
+    "recall at 12 a day": "recall_at_0.5_alarms_per_hour",
+    "median latency, s": "median_latency_s",
+}
+
+
+def show_sim(seeds: Sequence[int], *, as_json: bool) -> None:
+    """Run the simulated market and print the report."""
+    columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
+    with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("evaluate sim")
+        report = evaluate_sim(
+            seeds, lambda part: progress.update(task, description=f"evaluate sim: {part} done")
+        )
+    if as_json:
+        print(json.dumps(report, indent=2))  # noqa: T201 - the result of the command
+        return
+    console = Console()
+    console.print(_table(report))
+    console.print(_calm_table(report))
+    console.print(
+        f"Reported on seeds {_spans(report['seeds'])}; parameters were chosen on "
+        f"{_spans(report['chosen_on'])}."
+    )
+
+
+def _table(report: dict[str, Any]) -> Table:
+    table = Table("setting", "detector", *_COLUMNS, "aftershock recall", title="Simulated market")
+    for name, figures in report["detectors"].items():
+        rows = {"default": figures, **figures["settings"]}
+        del rows["illiquid"]
+        for setting, one in rows.items():
+            recall = one.get("aftershock_recall", "")
+            cells = [one[key] for key in _COLUMNS.values()]
+            table.add_row(setting, name, *map(str, cells), str(recall))
+    return table
+
+
+def _calm_table(report: dict[str, Any]) -> Table:
+    table = Table("a trade every", "detector", "episodes a day", "time in alarm", "time judged")
+    table.title = "Thin markets in which nothing happens"
+    for name, figures in report["detectors"].items():
+        for gap, one in figures["settings"]["illiquid"].items():
+            table.add_row(
+                gap,
+                name,
+                str(one["per_day"]),
+                f"{one['time_in_alarm_share']:.3%}",
+                f"{one['judged_share']:.0%}",
+            )
+    return table
+
+
+def _spans(seeds: Sequence[int]) -> str:
+    if list(seeds) == list(range(seeds[0], seeds[-1] + 1)):
+        return f"{seeds[0]}..{seeds[-1]}"
+    return ", ".join(map(str, seeds))
