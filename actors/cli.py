@@ -205,6 +205,29 @@ def chaos(
     raise typer.Exit(run_chaos(load_config(config, settings), str(config), scenarios, report))
 
 
+evaluate = typer.Typer(help="Measure detectors against what is known.", no_args_is_help=True)
+app.add_typer(evaluate, name="evaluate")
+
+
+@evaluate.command()
+def sim(
+    *,
+    seeds: Annotated[
+        str | None,
+        typer.Option(metavar="FIRST-LAST", help="Paths to simulate; two days each."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """On a simulated market, where it is known what happened."""
+    from actors.evaluate import seeds_of, show_sim  # noqa: PLC0415 - as above
+
+    try:
+        chosen = seeds_of(seeds)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    show_sim(chosen, as_json=as_json)
+
+
 @app.command()
 def record(
     config: ConfigPath,

@@ -9,10 +9,13 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from pipeline.evaluation.sim import evaluate_sim
+from pipeline.evaluation.sim import CHOSEN_ON, REPORTED_ON, evaluate_sim
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+
+#: Of one command: an hour's work or so.
+MOST_SEEDS = 100
 
 _COLUMNS = {
     "false alarms a day at recall 0.5": "false_alarms_per_day_at_recall_0.5",
@@ -22,6 +25,23 @@ _COLUMNS = {
     "recall at 12 a day": "recall_at_0.5_alarms_per_hour",
     "median latency, s": "median_latency_s",
 }
+
+
+def seeds_of(text: str | None) -> Sequence[int]:
+    """Return the seeds of `FIRST-LAST`, both inclusive; null is those that are reported on.
+
+    Raises:
+        ValueError: It is not two whole numbers in order, or has more than a hundred seeds.
+    """
+    if text is None:
+        return REPORTED_ON
+    first, separator, last = text.partition("-")
+    if not (separator and first.isdigit() and last.isdigit()):
+        raise ValueError(f"expected FIRST-LAST such as 600-605, found {text!r}")
+    seeds = range(int(first), int(last) + 1)
+    if not 0 < len(seeds) <= MOST_SEEDS:
+        raise ValueError(f"expected 1 to {MOST_SEEDS} seeds, found {text!r}")
+    return seeds
 
 
 def show_sim(seeds: Sequence[int], *, as_json: bool) -> None:
@@ -42,6 +62,8 @@ def show_sim(seeds: Sequence[int], *, as_json: bool) -> None:
         f"Reported on seeds {_spans(report['seeds'])}; parameters were chosen on "
         f"{_spans(report['chosen_on'])}."
     )
+    if set(seeds) & set(CHOSEN_ON):
+        console.print("Some of the seeds are those that parameters were chosen on.")
 
 
 def _table(report: dict[str, Any]) -> Table:

@@ -83,7 +83,7 @@ class MultiHorizonConfig(EpisodesConfig):
         Field(min_length=1, max_length=8),
     ] = tuple(steps * SECOND for steps in HORIZON_STEPS)
     window: Annotated[int, between("10s", "7d"), WRITTEN] = WINDOW_STEPS * SECOND
-    winsor: Annotated[float, Field(ge=1)] = 4.0
+    winsor: Annotated[float, Field(ge=1)] = 3.0
     floor_bp: Annotated[float, Field(gt=0)] = 0.3
     tick: Annotated[float, Field(ge=0)] = 0.0
 

@@ -3,7 +3,7 @@
 A return over five seconds says nothing of a market that trades once in ten. So samples are taken on
 grids 1, 2, 4, .. times as coarse, all the time and of every symbol, which costs no more than the
 finest alone; and of each symbol the score of that grid counts on which the shortest horizon spans
-two gaps between trades or more.
+three and a half gaps between trades or more.
 
 The gap is that of the newest ten minutes: of the Poisson stream that leaves as many bars without a
 trade, so that a hundred prints of one order do not look like a busy market.
@@ -34,7 +34,7 @@ LONGEST_US = 6 * HOUR
 GAPS_OVER_US = 10 * MINUTE
 
 #: The shortest horizon spans so many gaps at least.
-GAPS_PER_HORIZON = 2.0
+GAPS_PER_HORIZON = 3.5
 
 
 def levels_of(window_us: int) -> int:

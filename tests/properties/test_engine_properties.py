@@ -27,8 +27,8 @@ EPISODES = {
 }
 DETECTORS = {
     "zscore": {"name": "zscore", "window": 20},
-    # Trades are a second apart or so: these horizons are stretched by 1, 2 or 4.
-    "multi_horizon": {"name": "multi_horizon", "horizons": ["1s", "2s"], "window": "10s"},
+    # Trades are a second apart or so: these horizons are stretched by 2 or 4.
+    "multi_horizon": {"name": "multi_horizon", "horizons": ["2s", "4s"], "window": "10s"},
 }
 CONFIGS = {
     name: Config.model_validate(
@@ -187,4 +187,4 @@ def test_market_of_these_properties_does_raise_alerts(config: Config) -> None:
 def test_market_of_these_properties_is_stretched_in_part() -> None:
     _, features, _ = told(undisturbed(market(1), CONFIGS["multi_horizon"]))
     spans = set(features.filter(pl.col("score").is_not_null())["horizon_s"])
-    assert spans == {2.0, 4.0, 8.0}
+    assert spans == {4.0, 8.0, 16.0}

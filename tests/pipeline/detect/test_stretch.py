@@ -7,8 +7,8 @@ from pipeline.detect.stretch import CoarseSamples, Stretch, levels_of
 from pipeline.durations import HOUR, MINUTE, SECOND
 from tests.pipeline.window_oracles import samples
 
-#: Shares of seconds with a trade that Poisson trades with gaps of 2.5, 5 and 10 s leave.
-POISSON = {2.5: 0.3297, 5.0: 0.1813, 10.0: 0.0952}
+#: The share of seconds with a trade where 3.5 gaps of Poisson trades are 5, 10, 20 and 40 s.
+ENOUGH = (0.5034, 0.2953, 0.1605, 0.0838)
 
 
 def stretch(levels: int = 7) -> Stretch:
@@ -43,15 +43,16 @@ def test_levels_double_the_window_up_to_six_hours(window_us: int, levels: int) -
     ("of", "level"),
     [
         (1.0, 0),
-        (POISSON[2.5] + 0.01, 0),
-        (POISSON[2.5] - 0.01, 1),
-        (POISSON[5.0] + 0.01, 1),
-        (POISSON[5.0] - 0.01, 2),
-        (POISSON[10.0] - 0.01, 3),
+        (ENOUGH[0] + 0.01, 0),
+        (ENOUGH[0] - 0.01, 1),
+        (ENOUGH[1] + 0.01, 1),
+        (ENOUGH[1] - 0.01, 2),
+        (ENOUGH[2] - 0.01, 3),
+        (ENOUGH[3] - 0.01, 4),
         (0.005, 6),
     ],
 )
-def test_stretch_spans_two_gaps_between_trades_by_the_shortest_horizon(
+def test_stretch_spans_enough_gaps_between_trades_by_the_shortest_horizon(
     of: float, level: int
 ) -> None:
     assert seconds(share(of, 600)).level[-1] == level
@@ -59,13 +60,13 @@ def test_stretch_spans_two_gaps_between_trades_by_the_shortest_horizon(
 
 def test_stretch_is_given_up_only_with_room_of_a_factor_of_two() -> None:
     thin = stretch()
-    shares = (POISSON[5.0] - 0.01, POISSON[5.0] + 0.02, POISSON[2.5] + 0.01)
+    shares = (ENOUGH[1] - 0.01, ENOUGH[1] + 0.02, ENOUGH[0] + 0.01)
     assert [int(thin.push(bars(share(of, 600))).level[-1]) for of in shares] == [2, 2, 1]
 
 
 def test_many_trades_in_one_second_do_not_look_like_a_busy_market() -> None:
     trades = [100 if at % 50 == 0 else 0 for at in range(600)]
-    assert seconds(trades).level[-1] == 5
+    assert seconds(trades).level[-1] == 6
 
 
 def test_coarse_sample_ends_at_multiples_of_its_step_with_the_newest_price() -> None:
