@@ -148,8 +148,8 @@ def take_trades(
     symbol_index, event_us, trade_id, price, quantity, after_loss, is_late = trades
     symbols, open_bars, late = state
     every_us, last_slot = limits.every_us, open_bars.shape[1] - 1
-    for row in range(cursor[0], len(symbol_index)):
-        s = symbol_index[row]
+    for row in range(np.uint64(cursor[0]), np.uint64(len(symbol_index))):
+        s = np.uint64(symbol_index[row])
         symbol = symbols[s]
         time = event_us[row]
         if after_loss[row] or not symbol.from_us <= time < symbol.until_us:
@@ -162,10 +162,10 @@ def take_trades(
                 until = _step_of(time - limits.lateness_us, symbol.next_step, every_us)
                 while symbol.next_step < until:
                     if written == len(out):
-                        cursor[0] = row
+                        cursor[0] = np.int64(row)
                         return written
-                    bar = open_bars[s, symbol.next_step & last_slot]
-                    out[written].symbol_index = s
+                    bar = open_bars[s, np.uint64(symbol.next_step & last_slot)]
+                    out[written].symbol_index = np.int64(s)
                     written += publish(symbol, bar, until, limits, out[written])
             if step < symbol.next_step:
                 late[s] += 1
@@ -175,9 +175,9 @@ def take_trades(
             symbol.from_us = step * every_us
             symbol.until_us = min(symbol.from_us + every_us, symbol.closes_us)
             symbol.slot = step & last_slot
-            if open_bars[s, symbol.slot].trades == 0:
+            if open_bars[s, np.uint64(symbol.slot)].trades == 0:
                 symbol.open_bars += 1
-        merge(open_bars[s, symbol.slot], trade_id[row], price[row], quantity[row])
+        merge(open_bars[s, np.uint64(symbol.slot)], trade_id[row], price[row], quantity[row])
     cursor[0] = len(symbol_index)
     return written
 
