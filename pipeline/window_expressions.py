@@ -39,7 +39,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pipeline.windows import Summand, WindowColumns
+    from pipeline.rolling_sums import Summand
+    from pipeline.windows import WindowColumns
 
 _SCORE = pl.Struct({"score": pl.Float64, "direction": pl.Int8, "horizon": pl.Int64})
 
