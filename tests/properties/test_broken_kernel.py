@@ -96,7 +96,7 @@ MUTANTS = [
     ("gone = min(gone, sums[s, k, LEFT] - 1)", "gone = min(gone, sums[s, k, LEFT] + 4)"),
     ("sums[s, k, LEFT] -= gone", "pass"),
     # Rows: of the wrong symbol, soundness forgotten, the first time of another row.
-    ("order[place[s]] = row", "order[place[s]] = max(row - 1, 0)"),
+    ("count = min(PIECE, starts[s + 1] - at)", "count = min(PIECE, len(order) - at)"),
     ("complete[row] and was_complete", "complete[row]"),
     ("min(sound_now + 1, longest) if whole else 0", "sound_now + whole"),
     ("marks[s, SEEN] = min(marks[s, SEEN] + count, settings[7])", "marks[s, SEEN] = count"),
