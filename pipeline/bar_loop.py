@@ -20,13 +20,17 @@ _BAR, _LIMITS = from_dtype(BAR), from_dtype(LIMITS)
 _OPEN_BAR, _SYMBOL = from_dtype(OPEN_BAR), from_dtype(SYMBOL)
 
 
+@compiled(void(_OPEN_BAR, int64, float64))
+def begin(bar: Any, trade_id: Any, price: Any) -> None:  # noqa: ANN401 - compiled: the signature has the types
+    """Open a bar for its first trade, which is still to be merged."""
+    bar.open = bar.high = bar.low = price
+    bar.first_id = trade_id
+    bar.volume_high = bar.volume_low = bar.notional_high = bar.notional_low = np.uint64(0)
+
+
 @compiled(void(_OPEN_BAR, int64, float64, float64))
-def merge(bar: Any, trade_id: Any, price: Any, quantity: Any) -> None:  # noqa: ANN401 - compiled: the signature has the types
+def merge(bar: Any, trade_id: Any, price: Any, quantity: Any) -> None:  # noqa: ANN401 - as above
     """Add one trade to its open bar."""
-    if bar.trades == 0:
-        bar.open = bar.high = bar.low = price
-        bar.first_id = trade_id
-        bar.volume_high = bar.volume_low = bar.notional_high = bar.notional_low = np.uint64(0)
     bar.high = max(bar.high, price)
     bar.low = min(bar.low, price)
     bar.close = price
@@ -148,8 +152,9 @@ def take_trades(
     symbol_index, event_us, trade_id, price, quantity, after_loss, is_late = trades
     symbols, open_bars, late = state
     every_us, last_slot = limits.every_us, open_bars.shape[1] - 1
-    for row in range(cursor[0], len(symbol_index)):
-        s = symbol_index[row]
+    # Unsigned: a place is never one from the end of an array, which would cost a trade a tenth.
+    for row in range(np.uint64(cursor[0]), np.uint64(len(symbol_index))):
+        s = np.uint64(symbol_index[row])
         symbol = symbols[s]
         time = event_us[row]
         if after_loss[row] or not symbol.from_us <= time < symbol.until_us:
@@ -162,10 +167,10 @@ def take_trades(
                 until = _step_of(time - limits.lateness_us, symbol.next_step, every_us)
                 while symbol.next_step < until:
                     if written == len(out):
-                        cursor[0] = row
+                        cursor[0] = np.int64(row)
                         return written
-                    bar = open_bars[s, symbol.next_step & last_slot]
-                    out[written].symbol_index = s
+                    bar = open_bars[s, np.uint64(symbol.next_step & last_slot)]
+                    out[written].symbol_index = np.int64(s)
                     written += publish(symbol, bar, until, limits, out[written])
             if step < symbol.next_step:
                 late[s] += 1
@@ -175,9 +180,12 @@ def take_trades(
             symbol.from_us = step * every_us
             symbol.until_us = min(symbol.from_us + every_us, symbol.closes_us)
             symbol.slot = step & last_slot
-            if open_bars[s, symbol.slot].trades == 0:
+            bar = open_bars[s, np.uint64(symbol.slot)]
+            if bar.trades == 0:
                 symbol.open_bars += 1
-        merge(open_bars[s, symbol.slot], trade_id[row], price[row], quantity[row])
+                begin(bar, trade_id[row], price[row])
+        bar = open_bars[s, np.uint64(symbol.slot)]
+        merge(bar, trade_id[row], price[row], quantity[row])
     cursor[0] = len(symbol_index)
     return written
 

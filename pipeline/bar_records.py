@@ -82,23 +82,40 @@ BAR = np.dtype(
 )
 
 
-@compiled(void(from_dtype(BAR)[::1], int32[::1], int64[:, ::1], float64[:, ::1], boolean[::1]))
-def spread(bars: Any, index: Any, integers: Any, floats: Any, complete: Any) -> None:  # noqa: ANN401 - compiled: the signature has the types
+@compiled(
+    void(
+        from_dtype(BAR)[::1],
+        int64,
+        int32[::1],
+        int64[:, ::1],
+        float64[:, ::1],
+        boolean[::1],
+    )
+)
+def spread(
+    bars: Any,  # noqa: ANN401 - compiled: the signature has the types
+    at: Any,  # noqa: ANN401
+    index: Any,  # noqa: ANN401
+    integers: Any,  # noqa: ANN401
+    floats: Any,  # noqa: ANN401
+    complete: Any,  # noqa: ANN401
+) -> None:
     """Write the columns of bars into arrays.
 
     Args:
         bars: BAR.
+        at: Where in the arrays the first goes.
         index: Out: the symbols.
         integers: Out: open times, trades, first and last ids.
         floats: Out: open, high, low, close, volume, notional.
         complete: Out.
     """
-    for row in range(len(bars)):
-        bar = bars[row]
-        index[row] = bar.symbol_index
-        integers[0, row], integers[1, row] = bar.open_us, bar.trades
-        integers[2, row], integers[3, row] = bar.first_id, bar.last_id
-        floats[0, row], floats[1, row] = bar.open, bar.high
-        floats[2, row], floats[3, row] = bar.low, bar.close
-        floats[4, row], floats[5, row] = bar.volume, bar.notional
-        complete[row] = bar.complete == 1
+    for bar in bars:
+        index[at] = bar.symbol_index
+        integers[0, at], integers[1, at] = bar.open_us, bar.trades
+        integers[2, at], integers[3, at] = bar.first_id, bar.last_id
+        floats[0, at], floats[1, at] = bar.open, bar.high
+        floats[2, at], floats[3, at] = bar.low, bar.close
+        floats[4, at], floats[5, at] = bar.volume, bar.notional
+        complete[at] = bar.complete == 1
+        at += 1

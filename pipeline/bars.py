@@ -21,7 +21,7 @@ import polars as pl
 
 from pipeline.bar_loop import go_on, take_bars, take_clocks, take_trades
 from pipeline.bar_records import BAR, LIMITS, OPEN_BAR, SYMBOL
-from pipeline.closed_bars import closed_bars
+from pipeline.closed_bars import BarColumns, closed_bars
 from pipeline.marks import NEVER, NONE, ONWARD
 from pipeline.restate_loop import insert_all
 
@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 
     from pipeline.closed_bars import ClosedBars
     from pipeline.trade_columns import TradeColumns
+
+#: So many bars at most are published at once: half a megabyte of records.
+_PIECE = 4096
 
 _MARKS = ["next_step", "traded_step", "last_step", "broken_from", "broken_until", "lost_from"]
 _PRICES = ["open", "high", "low", "close"]
@@ -48,6 +51,9 @@ class BarBuilder:
         lateness_us: How long after its end a bar waits.
         forward_fill_us: How long a close stays valid without a trade; then prices are null.
         silence_us: After so long without a trade no bars are published until the next trade.
+
+    Attributes:
+        keeps_records: Whether bars that close with trades come with their records.
     """
 
     def __init__(
@@ -67,6 +73,8 @@ class BarBuilder:
         # As many slots as bars can be open, and a power of two, so that no division finds one.
         slots = 1 << (lateness_us // every_us + 1).bit_length()
         self._open = np.zeros((len(symbols), slots), dtype=OPEN_BAR)
+        self._piece = np.empty(_PIECE, dtype=BAR)
+        self.keeps_records = False
         for index in range(len(symbols)):
             self._begin(index)
 
@@ -95,11 +103,13 @@ class BarBuilder:
             np.zeros(len(trades), dtype=np.bool_),
         )
         late = np.zeros(len(self._symbols), dtype=np.int64)
-        out, written = np.empty(len(trades) // 4 + 2 * len(self._symbols), dtype=BAR), 0
-        out, written = self._write(take_trades, rows, len(trades), late, (out, written))
-        clocks = clock_us, lost
-        out, written = self._write(take_clocks, clocks, len(clock_us), late, (out, written))
-        return closed_bars(out[:written], self._names, late, rows[-1])
+        columns = BarColumns(len(trades) // 4 + 2 * len(self._symbols))
+        records = [
+            *self._publish(take_trades, rows, len(trades), late, columns),
+            *self._publish(take_clocks, (clock_us, lost), len(clock_us), late, columns),
+        ]
+        kept = np.concatenate(records) if records else np.empty(0, dtype=BAR)
+        return columns.closed(self._names, late, rows[-1], kept)
 
     def extend(self, bars: pl.DataFrame, symbol_type: pl.Enum) -> ClosedBars:
         """Add BARS, in time order for each symbol; a step that is missing had no trades.
@@ -119,9 +129,9 @@ class BarBuilder:
             bars["complete"].to_numpy(),
         )
         late = np.zeros(len(self._symbols), dtype=np.int64)
-        out = np.empty(2 * bars.height + 1, dtype=BAR)
-        out, written = self._write(take_bars, rows, bars.height, late, (out, 0))
-        return closed_bars(out[:written], self._names, late)
+        columns = BarColumns(2 * bars.height + 1)
+        self._publish(take_bars, rows, bars.height, late, columns)
+        return columns.closed(self._names, late)
 
     def relist(self, index: int) -> ClosedBars:
         """Break the series of a symbol of which nothing is open, by one bar without a price.
@@ -228,26 +238,27 @@ class BarBuilder:
                 bar[name] = arrays[f"open_{name}"][at]
         symbol["open_bars"] = len(arrays["open_step"])
 
-    def _write(
+    def _publish(
         self,
         loop: Callable[..., int],
         rows: tuple[object, ...],
         count: int,
         late: NDArray[np.int64],
-        bars: tuple[NDArray[np.void], int],
-    ) -> tuple[NDArray[np.void], int]:
-        """Let a compiled loop go through `count` rows; return more bars, with room made for them.
+        columns: BarColumns,
+    ) -> list[NDArray[np.void]]:
+        """Let a compiled loop go through `count` rows; return the records, if they are kept.
 
-        Bars are an array, and how much of it is written.
+        What it publishes is written to columns piece by piece, while the processor has it at hand.
         """
-        out, written = bars
         state = self._symbols, self._open, late
         cursor = np.zeros(1, dtype=np.int64)
-        while True:
-            written = loop(rows, self._limits, state, out, written, cursor)
-            if cursor[0] == count:
-                return out, written
-            out = np.concatenate([out, np.empty_like(out)])
+        kept = []
+        while cursor[0] < count:
+            written = loop(rows, self._limits, state, self._piece, 0, cursor)
+            columns.add(self._piece[:written])
+            if self.keeps_records:
+                kept.append(self._piece[:written].copy())
+        return kept
 
     def _begin(self, index: int) -> None:
         """Know nothing of a symbol."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import numpy as np
 import polars as pl
 
-from pipeline.bar_records import spread
+from pipeline.bar_records import BAR, spread
 from pipeline.marks import NONE
 from pipeline.schema import BARS, TIME
 
@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 
 _NO_ROWS = np.empty(0, dtype=np.bool_)
+_NO_RECORDS = np.empty(0, dtype=BAR)
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +36,7 @@ class ClosedBars:
         trades: Row by row, how many trades; -1 where that is not known.
         complete: Row by row, whether every trade of the step is in it.
         late: How many of the given rows were late, per symbol.
-        records: The same bars as BAR, with their exact sums.
+        records: The same bars as BAR, with their exact sums; none unless they are kept.
         is_late: Given row by given row, whether it was late.
     """
 
@@ -81,29 +82,76 @@ class Sampler(Protocol):
         """Continue a symbol from what `snapshot` returned."""
 
 
-def closed_bars(
-    bars: NDArray[np.void],
-    names: pl.Series,
-    late: NDArray[np.int64],
-    is_late: NDArray[np.bool_] = _NO_ROWS,
-) -> ClosedBars:
-    """Return bars as columns.
+class BarColumns:
+    """Room for bars that close, as columns.
+
+    Args:
+        rows: As many as will hardly be more.
+    """
+
+    def __init__(self, rows: int) -> None:
+        self._written = 0
+        self._index = np.empty(rows, dtype=np.int32)
+        self._integers, self._floats = np.empty((4, rows), dtype=np.int64), np.empty((6, rows))
+        self._complete = np.empty(rows, dtype=np.bool_)
+
+    def add(self, bars: NDArray[np.void]) -> None:
+        """Write more BAR rows."""
+        while len(self._index) < self._written + len(bars):
+            self._grow()
+        columns = self._index, self._integers, self._floats, self._complete
+        spread(bars, self._written, *columns)
+        self._written += len(bars)
+
+    def closed(
+        self,
+        names: pl.Series,
+        late: NDArray[np.int64],
+        is_late: NDArray[np.bool_] = _NO_ROWS,
+        records: NDArray[np.void] = _NO_RECORDS,
+    ) -> ClosedBars:
+        """Return what was written.
+
+        Args:
+            names: Of the symbols.
+            late: How many of the given rows were late, per symbol.
+            is_late: Given trade by given trade, whether it was; empty without trades.
+            records: What was written, where that is to be kept.
+        """
+        rows = slice(self._written)
+        index, complete = self._index[rows], self._complete[rows]
+        integers, floats = self._integers[:, rows], self._floats[:, rows]
+        return ClosedBars(
+            _frame(names, index, integers, floats, complete),
+            index,
+            integers[0],
+            floats[:4],
+            integers[1],
+            complete,
+            late,
+            records,
+            is_late,
+        )
+
+    def _grow(self) -> None:
+        """Double the room."""
+        self._index = np.concatenate([self._index, np.empty_like(self._index)])
+        self._complete = np.concatenate([self._complete, np.empty_like(self._complete)])
+        self._integers = np.hstack([self._integers, np.empty_like(self._integers)])
+        self._floats = np.hstack([self._floats, np.empty_like(self._floats)])
+
+
+def closed_bars(bars: NDArray[np.void], names: pl.Series, late: NDArray[np.int64]) -> ClosedBars:
+    """Return BAR rows as columns.
 
     Args:
         bars: BAR.
         names: Of the symbols.
         late: How many of the given rows were late, per symbol.
-        is_late: Given trade by given trade, whether it was; empty without trades.
     """
-    rows = len(bars)
-    index = np.empty(rows, dtype=np.int32)
-    integers, floats = np.empty((4, rows), dtype=np.int64), np.empty((6, rows))
-    complete = np.empty(rows, dtype=np.bool_)
-    spread(bars, index, integers, floats, complete)
-    frame = _frame(names, index, integers, floats, complete)
-    return ClosedBars(
-        frame, index, integers[0], floats[:4], integers[1], complete, late, bars, is_late
-    )
+    columns = BarColumns(len(bars))
+    columns.add(bars)
+    return columns.closed(names, late)
 
 
 def _frame(

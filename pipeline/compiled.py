@@ -46,7 +46,9 @@ def compiled(signature: object, *, counted: bool = True) -> Callable[[_Loop], _L
         counted: Whether arrays are reference-counted within: without, a function cannot make any,
             and one that passes many about is several times faster.
     """
-    compile_it: Callable[[_Loop], _Loop] = njit(signature, cache=True, nogil=True, _nrt=counted)
+    compile_it: Callable[[_Loop], _Loop] = njit(
+        signature, cache=True, nogil=True, error_model="numpy", _nrt=counted
+    )
     return compile_it
 
 

@@ -138,14 +138,17 @@ class ShardEngine:
                 null lets only event times close bars.
             skew_us: The venue's clock less the one that stamped `receive_time`.
         """
-        rows = TradeColumns.from_frame(trades, self._symbol_type, live=True)
+        sides = bool(self._digests)  # nothing else depends on them
+        rows = TradeColumns.from_frame(trades, self._symbol_type, live=True, sides=sides)
         if self._parts is not None:
             parts = trades["first_id"].to_numpy(), trades["last_id"].to_numpy()
             for one in self._parts.breaks(rows.symbol_index, rows.trade_id, *parts):
                 self._tallies.breaks[one.symbol_index] += 1
         if backfilled is not None and backfilled.height:
             # Fetched first: what starts a symbol comes before what the stream said since.
-            fetched = TradeColumns.from_frame(backfilled, self._symbol_type, live=False)
+            fetched = TradeColumns.from_frame(
+                backfilled, self._symbol_type, live=False, sides=sides
+            )
             rows = TradeColumns.join([fetched, rows])
         clocks = np.full(len(self.symbols), NEVER if clock_us is None else clock_us)
         return self._apply(rows, clocks, skew_us)

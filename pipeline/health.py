@@ -154,8 +154,19 @@ def _known(numbers: NDArray[np.int64]) -> pl.Series:
 
 @compiled(void(given(int32), given(boolean), int64[:, ::1]))
 def _newest_rows(symbol_index: Any, live: Any, newest: Any) -> None:  # noqa: ANN401 - compiled: the signature has the types
-    """Write each symbol's last row, and its last live one."""
-    for row in range(len(symbol_index)):
-        newest[0, symbol_index[row]] = row
-        if live[row]:
-            newest[1, symbol_index[row]] = row
+    """Write each symbol's last row, and its last live one: -1 where it has none.
+
+    From the newest row back: a chunk of history ends with rows of every symbol.
+    """
+    missing = newest.size
+    for back in range(len(symbol_index)):
+        row = len(symbol_index) - 1 - back
+        s = symbol_index[row]
+        if newest[0, s] < 0:
+            newest[0, s] = row
+            missing -= 1
+        if live[row] and newest[1, s] < 0:
+            newest[1, s] = row
+            missing -= 1
+        if missing == 0:
+            break

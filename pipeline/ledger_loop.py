@@ -37,8 +37,8 @@ def follow(
             newest row; it means nothing for an unusual symbol.
         unusual: Set for the symbols with a row that is not in turn.
     """
-    for row in range(len(trade_id)):
-        s = symbol_index[row]
+    for row in range(np.uint64(len(trade_id))):  # unsigned: no place from the end of an array
+        s = np.uint64(symbol_index[row])
         at = trade_id[row]
         if at != reached[s]:
             if first_id[s] == NEVER:

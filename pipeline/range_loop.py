@@ -127,7 +127,7 @@ def refill(s: Any, opened: Any, ring: Any, windows: Any) -> None:  # noqa: ANN40
 
 
 @compiled(
-    "void(int64, Tuple((int32[::1], int64[::1], int64[::1], float64[:,::1])),"
+    "void(int64, Tuple((int32[::1], int64[::1], int64[::1], float64[:,:])),"
     f" {_OPEN}, {_RING}, {_SUMS}, float64[:,:,::1])"
 )
 def advance(step_us: Any, rows: Any, opened: Any, ring: Any, windows: Any, out: Any) -> None:  # noqa: ANN401 - as above

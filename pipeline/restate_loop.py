@@ -6,7 +6,7 @@ from typing import Any
 
 from numba import float64, from_dtype, int64, void
 
-from pipeline.bar_loop import merge, publish
+from pipeline.bar_loop import begin, merge, publish
 from pipeline.bar_records import BAR, LIMITS, OPEN_BAR, SYMBOL
 from pipeline.compiled import compiled
 from pipeline.signatures import given
@@ -18,6 +18,8 @@ _OPEN_BAR, _SYMBOL = from_dtype(OPEN_BAR), from_dtype(SYMBOL)
 @compiled(void(_OPEN_BAR, int64, float64, float64))
 def insert(bar: Any, trade_id: Any, price: Any, quantity: Any) -> None:  # noqa: ANN401 - compiled: the signature has the types
     """Add a trade to a bar at the place of its id: the same bar as if it had come in its turn."""
+    if bar.trades == 0:
+        begin(bar, trade_id, price)
     if bar.trades == 0 or trade_id > bar.last_id:
         merge(bar, trade_id, price, quantity)
         return

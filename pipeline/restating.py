@@ -63,6 +63,7 @@ class Restating:
         self._symbols = symbols
         self._names = pl.Series(symbols, dtype=pl.String)
         self._builder = builder
+        builder.keeps_records = True
         self._analysis = analysis
         self._ledger = ledger
         self._tallies = tallies
@@ -136,7 +137,7 @@ class Restating:
         if not len(closed.records):
             return
         era, newest_us = self._eras[-1], int(closed.open_us.max())
-        era.append(closed.records.copy())
+        era.append(closed.records)
         self._alerts.follow(told.alerts)
         if era.began_us == NEVER:
             era.began_us = newest_us

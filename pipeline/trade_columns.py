@@ -25,7 +25,7 @@ class TradeColumns:
         receive_us: When this machine read it.
         price: In the quote currency.
         quantity: In the base currency.
-        buyer_is_maker: Whether the aggressor sold.
+        buyer_is_maker: Whether the aggressor sold; false where nobody asked.
         live: Whether it was read from the stream; the others were fetched.
         after_loss: Whether ids between it and the one before are lost.
     """
@@ -44,8 +44,18 @@ class TradeColumns:
         return len(self.trade_id)
 
     @classmethod
-    def from_frame(cls, trades: pl.DataFrame, symbol_type: pl.Enum, *, live: bool) -> Self:
-        """Read TRADES; a symbol column that is of `symbol_type` already is the cheapest."""
+    def from_frame(
+        cls, trades: pl.DataFrame, symbol_type: pl.Enum, *, live: bool, sides: bool = True
+    ) -> Self:
+        """Read TRADES; a symbol column that is of `symbol_type` already is the cheapest.
+
+        Args:
+            trades: TRADES.
+            symbol_type: The symbols of the shard.
+            live: Whether they were read from the stream.
+            sides: Whether to tell who the aggressor was: reading a bit a trade takes as long as
+                all other columns.
+        """
         symbol = trades["symbol"]
         if symbol.dtype != symbol_type:
             symbol = symbol.cast(symbol_type)
@@ -56,7 +66,9 @@ class TradeColumns:
             trades["receive_time"].cast(pl.Int64).to_numpy(),
             trades["price"].to_numpy(),
             trades["quantity"].to_numpy(),
-            trades["buyer_is_maker"].to_numpy(),
+            trades["buyer_is_maker"].to_numpy()
+            if sides
+            else np.zeros(trades.height, dtype=np.bool_),
             np.full(trades.height, live),
             np.zeros(trades.height, dtype=np.bool_),
         )

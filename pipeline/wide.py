@@ -16,6 +16,7 @@ _ZERO = np.uint64(0)
 _MAX_SIGNED = np.uint64(2**63 - 1)
 _LIMB = 2.0**64
 _TWO_LIMBS = 2.0**128
+_NEAR_SQUARES, _NEAR_COUNT = np.uint64(2**40), 2**20
 _WORD, _WIDE = ir.IntType(64), ir.IntType(128)
 
 
@@ -105,6 +106,34 @@ def as_signed_float(high: Any, low: Any) -> Any:  # noqa: ANN401 - compiled
 
 
 @compiled("float64(int64, int64, uint64, uint64, uint64, uint64)", counted=False)
+def _far_scatter(
+    count: Any,  # noqa: ANN401 - compiled
+    top: Any,  # noqa: ANN401
+    high: Any,  # noqa: ANN401
+    low: Any,  # noqa: ANN401
+    total_high: Any,  # noqa: ANN401
+    total_low: Any,  # noqa: ANN401
+) -> Any:  # noqa: ANN401
+    """Return what `scatter` does, of sums of any size."""
+    negative = total_high > _MAX_SIGNED
+    if negative:
+        total_high, total_low = subtract(_ZERO, _ZERO, total_high, total_low)
+    if total_high != _ZERO:  # beyond what is squared in 128 bits
+        total = as_float(total_high, total_low)
+        return max(0.0, as_float3(top, high, low) - total * total / count)
+    n = np.uint64(count)
+    low_carry, new_low = multiply(low, n)
+    high_carry, new_high = multiply(high, n)
+    more_carry, new_high = add(high_carry, new_high, _ZERO, low_carry)
+    new_top = top * count + np.int64(more_carry)
+    square_high, square_low = multiply(total_low, total_low)
+    borrowed_high, difference_low = subtract(new_high, new_low, square_high, square_low)
+    if (new_high < square_high) or (new_high == square_high and new_low < square_low):
+        new_top -= 1
+    return as_float3(new_top, borrowed_high, difference_low) / count
+
+
+@compiled("float64(int64, int64, uint64, uint64, uint64, uint64)", counted=False)
 def scatter(
     count: Any,  # noqa: ANN401 - compiled
     top: Any,  # noqa: ANN401
@@ -123,19 +152,13 @@ def scatter(
         total_high: Of their sum, a signed 128-bit integer.
         total_low: Of the same, the low limb.
     """
-    negative = total_high > _MAX_SIGNED
-    if negative:
-        total_high, total_low = subtract(_ZERO, _ZERO, total_high, total_low)
-    if total_high != _ZERO:  # beyond what is squared in 128 bits
-        total = as_float(total_high, total_low)
-        return max(0.0, as_float3(top, high, low) - total * total / count)
-    n = np.uint64(count)
-    low_carry, new_low = multiply(low, n)
-    high_carry, new_high = multiply(high, n)
-    more_carry, new_high = add(high_carry, new_high, _ZERO, low_carry)
-    new_top = top * count + np.int64(more_carry)
-    square_high, square_low = multiply(total_low, total_low)
-    borrowed_high, difference_low = subtract(new_high, new_low, square_high, square_low)
-    if (new_high < square_high) or (new_high == square_high and new_low < square_low):
-        new_top -= 1
-    return as_float3(new_top, borrowed_high, difference_low) / count
+    if not (top == 0 and high < _NEAR_SQUARES and count < _NEAR_COUNT):
+        return _far_scatter(count, top, high, low, total_high, total_low)
+    # As nearly always. The squares are below 2^104, count times them below 2^124. The square of
+    # the sum is no larger (Cauchy and Schwarz): the sum is within 2^62, its low limb is all of it,
+    # and the difference has no sign.
+    n, size = np.uint64(count), np.uint64(abs(np.int64(total_low)))
+    carry, scaled_low = multiply(low, n)
+    square_high, square_low = multiply(size, size)
+    difference = subtract(high * n + carry, scaled_low, square_high, square_low)
+    return as_float(difference[0], difference[1]) / count

@@ -39,7 +39,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pipeline.windows import Summand, WindowColumns
+    from pipeline.rolling_sums import Summand
+    from pipeline.windows import WindowColumns
+
+#: Samples in a window: of more the tapes alone would take gigabytes.
+LONGEST = 100_000_000
 
 _SCORE = pl.Struct({"score": pl.Float64, "direction": pl.Int8, "horizon": pl.Int64})
 
@@ -145,9 +149,9 @@ class WindowExpressions:
         sum r^2 d^age / sum d^age with d = 2^(-1 / half-life in samples); with `by`, ages are times
         and the weights of the denominator the seconds between samples.
         """
-        unit = SECOND if by is not None else parse_duration(every)
+        unit = SECOND if by is not None else _step_us(every)
         life = parse_duration(half_life) / unit if isinstance(half_life, str) else half_life
-        if life <= 0.0:
+        if not 0.0 < life < np.inf:
             raise ValueError(f"expected a half-life above zero, found {half_life!r}")
         return self._roll([], lambda columns: columns.ewma[0], by, half_lives=[life])
 
@@ -177,6 +181,8 @@ class WindowExpressions:
         if not steps or steps != sorted(set(steps)):
             raise ValueError(f"expected horizons from short to long, found {horizons}")
         needed = max(1, length // 5) if need is None else need
+        if needed < 1:
+            raise ValueError(f"expected to need one return or more, found {need}")
 
         def compute(series: Sequence[pl.Series]) -> pl.Series:
             close = _prices(series[0])
@@ -198,7 +204,7 @@ class WindowExpressions:
 
     def _statistic(self, name: str, every: str, by: str | None) -> pl.Expr:
         """Return a statistic as the engine has it."""
-        every_us = None if by is not None else parse_duration(every)
+        every_us = None if by is not None else _step_us(every)
         statistics = Statistics([statistic_named(name)], every_us=every_us)
         return self._roll(
             statistics.sums, lambda columns: statistics.compute(columns, None)[name], by
@@ -247,14 +253,25 @@ def _samples(close: NDArray[np.float64], times: pl.Series | None) -> Samples:
     )
 
 
+def _step_us(every: str) -> int:
+    step_us = parse_duration(every)
+    if step_us < 1:
+        raise ValueError(f"expected a grid step above zero, found {every!r}")
+    return step_us
+
+
 def _length(window: str | int, every: str) -> int:
-    if isinstance(window, int):
-        if window < 1:
-            raise ValueError(f"expected a window of one sample or more, found {window}")
-        return window
-    length, rest = divmod(parse_duration(window), parse_duration(every))
-    if rest or not length:
-        raise ValueError(f"expected a window that is a multiple of {every}, found {window!r}")
+    step_us = _step_us(every)
+    if isinstance(window, str):
+        length, rest = divmod(parse_duration(window), step_us)
+        if rest or not length:
+            raise ValueError(f"expected a window that is a multiple of {every}, found {window!r}")
+    elif isinstance(window, bool) or not isinstance(window, int):
+        raise TypeError(f"expected a duration or a number of samples, found {window!r}")
+    else:
+        length = window
+    if not 1 <= length <= LONGEST:
+        raise ValueError(f"expected a window of 1 to {LONGEST:,} samples, found {window!r}")
     return length
 
 

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from pipeline.compiled import compiled, inlined
-from pipeline.window_sums import enter, roll, roll_timed, store
+from pipeline.window_sums import enter, retell, roll, roll_timed, store
 from pipeline.window_tapes import (
     CAPPED_RETURNS,
     DEVIATIONS,
@@ -15,6 +15,8 @@ from pipeline.window_tapes import (
     FIRST_US,
     KIND,
     LAG,
+    LEAD,
+    LEADS,
     LEFT,
     LENGTH,
     MISSING,
@@ -41,15 +43,15 @@ _SETTINGS = (  # tapes, horizons on them, sums, windows, caps, half-lives, are t
     "Tuple((int64[:,::1], int64[:,::1], int64[:,::1], int64[:,:,::1], float64[:,::1],"
     " float64[::1], boolean, int64))"
 )
-_STATE = (  # tapes, fill of each, marks, close, horizon sums, sums, their limbs, EWMA
+_STATE = (  # tapes, fill of each, marks, close, horizon sums, sums, limbs, EWMA, what leads tell
     "Tuple((int64[:,::1], int64[:,::1], int64[:,::1], float64[::1], int64[:,:,::1],"
-    " int64[:,:,::1], uint64[:,:,::1], float64[:,:,::1]))"
+    " int64[:,:,::1], uint64[:,:,::1], float64[:,:,::1], float64[:,::1]))"
 )
 _ROWS = (  # symbol, order, time, close, complete, trades
     "Tuple((int32[::1], int64[::1], int64[::1], float64[::1], boolean[::1], int64[::1]))"
 )
 _OUT = (  # log return, sound samples, values of sums, terms of sums, EWMA
-    "Tuple((float64[::1], int64[::1], float64[:,::1], int64[:,::1], float64[:,::1]))"
+    "Tuple((float64[::1], int32[::1], float64[:,::1], int32[:,::1], float64[:,::1]))"
 )
 
 
@@ -100,10 +102,13 @@ def _advance_sum(  # noqa: PLR0913, PLR0917 - as above
     state: Any,  # noqa: ANN401
     out: Any,  # noqa: ANN401
 ) -> None:
-    """Advance one sum by the loop of its kind."""
-    of = settings[2][k, OF]
-    if settings[3][s, k, DURATION_US] > 0:
-        roll_timed(s, k, at, count, rows, settings, state, out)
+    """Advance one sum by the loop of its kind, and tell those that it leads."""
+    kinds = settings[2]
+    of = kinds[k, OF]
+    if settings[3][s, k, DURATION_US] > 0 and of == DEVIATIONS:
+        roll_timed(DEVIATIONS, s, k, at, count, rows, settings, state, out)
+    elif settings[3][s, k, DURATION_US] > 0:
+        roll_timed(of, s, k, at, count, rows, settings, state, out)
     elif of == VALUES:
         roll(VALUES, s, k, at, count, rows, settings, state, out)
     elif of == DEVIATIONS:
@@ -114,6 +119,10 @@ def _advance_sum(  # noqa: PLR0913, PLR0917 - as above
         roll(PRODUCTS, s, k, at, count, rows, settings, state, out)
     else:
         roll(SIGNED_PRODUCTS, s, k, at, count, rows, settings, state, out)
+    if kinds[k, LEADS]:
+        for other in range(len(kinds)):
+            if other != k and kinds[other, LEAD] == k:
+                retell(s, other, at, count, rows, settings, state, out)
 
 
 @compiled(f"int64(int64, int64[::1], {_ROWS}, {_SETTINGS}, {_STATE}, {_OUT})", counted=False)
@@ -136,6 +145,8 @@ def advance(at: Any, starts: Any, rows: Any, settings: Any, state: Any, out: Any
         record(s, at, count, rows, settings, state, out)
         span_horizons(s, count, settings, state)
         for k in range(len(kinds)):
+            if kinds[k, LEAD] != k:
+                continue
             if tapes[kinds[k, TAPE], KIND] == CAPPED_RETURNS:
                 cap(s, kinds[k, TAPE], at, count, rows, settings, state, out)
             _advance_sum(s, k, at, count, rows, settings, state, out)
@@ -151,7 +162,7 @@ def advance(at: Any, starts: Any, rows: Any, settings: Any, state: Any, out: Any
 def recount(s: Any, settings: Any, state: Any) -> None:  # noqa: ANN401 - as above
     """Make the sums of a symbol anew from what is on its tapes."""
     tapes, horizon, kinds, spans, _, _, _, _ = settings
-    tape, fill, marks, _, rolled, sums, _, _ = state
+    tape, fill, marks, _, rolled, sums, _, _, _ = state
     for t in range(1, len(tapes)):
         rolled[s, t, :] = 0
         for at in range(fill[s, 0] - horizon[s, t], fill[s, 0]):

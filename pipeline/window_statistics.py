@@ -22,10 +22,11 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.compiled import compiled
 from pipeline.durations import MINUTE, SECOND, format_duration, parse_duration
 from pipeline.windows import RollingSum
 
@@ -187,18 +188,27 @@ class Statistics:
         return self._of_sum(one, columns.values[at], columns.terms[at])
 
     def _of_sum(
-        self, one: Statistic, total: NDArray[np.float64], terms: NDArray[np.int64]
+        self, one: Statistic, total: NDArray[np.float64], terms: NDArray[np.int32]
     ) -> NDArray[np.float64]:
         if one.kind in {"return", "trades"}:
             return total
         if one.kind == "samples":
             return np.where(np.isnan(total), np.nan, terms)
-        mean: NDArray[np.float64] = total / terms  # unknown, not infinite, where there are none
-        if one.kind == "autocovariance":
-            return mean
         factor = np.pi / 2 if one.kind == "bipower" else 1.0
-        if self._every_us is not None:
-            return mean * (factor / ((one.step_us or self._every_us) / SECOND))
+        mean = np.empty(len(total))
+        if one.kind == "autocovariance" or self._every_us is None:
+            _mean(total, terms, 1.0, mean)
+        else:
+            _mean(total, terms, factor / ((one.step_us or self._every_us) / SECOND), mean)
+        if one.kind == "autocovariance" or self._every_us is not None:
+            return mean
         # Over the duration, whatever trades it had; of n returns there are n - 1 pairs.
         returns = terms + 1 if one.kind == "bipower" else terms
         return mean * returns * (factor / (one.window_us / SECOND))
+
+
+@compiled("void(float64[::1], int32[::1], float64, float64[::1])")
+def _mean(total: Any, terms: Any, factor: Any, mean: Any) -> None:  # noqa: ANN401 - compiled: the signature has the types
+    """Write the mean of the terms times a factor: unknown where the total is."""
+    for row in range(len(total)):
+        mean[row] = total[row] / terms[row] * factor

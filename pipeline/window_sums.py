@@ -14,6 +14,8 @@ from pipeline.window_tapes import (
     FIRST_US,
     KIND,
     LAG,
+    LEAD,
+    LEADS,
     LEFT,
     LENGTH,
     MISSING,
@@ -122,6 +124,15 @@ def _unit(of: Any, kind: Any) -> Any:  # noqa: ANN401 - as above
 
 
 @inlined
+def _note(of: Any, j: Any, figure: Any, total: Any, state: Any) -> None:  # noqa: ANN401 - as above
+    """Note what a sum is for those it leads: before the piece at 0, then row by row."""
+    told = state[8]
+    told[j, 0], told[j, 1] = total[0], figure
+    if of == DEVIATIONS:
+        told[j, 2] = wide.as_signed_float(total[4], total[5]) * UNIT
+
+
+@inlined
 def roll(  # noqa: PLR0913, PLR0917 - compiled: state travels as tuples of arrays
     of: Any,  # noqa: ANN401 - as above
     s: Any,  # noqa: ANN401
@@ -138,7 +149,7 @@ def roll(  # noqa: PLR0913, PLR0917 - compiled: state travels as tuples of array
     Inlined where `of` is a constant, so that each summand has a loop of its own.
     """
     back = 1 if of >= PRODUCTS else 0  # a pair is in the window when its older half is
-    t = settings[2][k, TAPE]
+    t, leads = settings[2][k, TAPE], settings[2][k, LEADS]
     length, lag = settings[3][s, k, LENGTH], settings[3][s, k, LAG]
     need, unit = settings[3][s, k, NEED], _unit(of, settings[0][t, KIND])
     tape, order, values, terms = state[0], rows[1], out[2], out[3]
@@ -146,19 +157,24 @@ def roll(  # noqa: PLR0913, PLR0917 - compiled: state travels as tuples of array
     leaving = entering - length + back
     until_full = length + lag + settings[1][s, t] - 1 - state[2][s, SEEN]
     total = load(s, k, state)
+    if leads:
+        _note(of, 0, _figure(of, total) * unit, total, state)
     for j in range(count):
         total = enter(of, tape[s, entering + j], tape[s, entering + j - back], total)
         total = leave(of, tape[s, leaving + j], tape[s, leaving + j - back], total)
+        figure = _figure(of, total) * unit
+        if leads:
+            _note(of, j + 1, figure, total, state)
         row = order[first + j]
-        known = j + 1 >= until_full and total[0] >= need
         terms[k, row] = total[0]
-        values[k, row] = _figure(of, total) * unit if known else np.nan
+        values[k, row] = figure if j + 1 >= until_full and total[0] >= need else np.nan
     store(s, k, state, total)
 
 
 @inlined
 def roll_timed(  # noqa: PLR0913, PLR0917 - as above
-    s: Any,  # noqa: ANN401 - as above
+    of: Any,  # noqa: ANN401 - as above
+    s: Any,  # noqa: ANN401
     k: Any,  # noqa: ANN401
     first: Any,  # noqa: ANN401
     count: Any,  # noqa: ANN401
@@ -168,22 +184,54 @@ def roll_timed(  # noqa: PLR0913, PLR0917 - as above
     out: Any,  # noqa: ANN401
 ) -> None:
     """Advance a sum over a duration (t - duration, t], t being the time of each sample."""
-    tapes, of, t = settings[0], settings[2][k, OF], settings[2][k, TAPE]
     back = 1 if of >= PRODUCTS else 0
+    tapes, t, leads = settings[0], settings[2][k, TAPE], settings[2][k, LEADS]
+    duration_us, first_us = settings[3][s, k, DURATION_US], state[2][s, FIRST_US]
     lag, need, unit = settings[3][s, k, LAG], settings[3][s, k, NEED], _unit(of, tapes[t, KIND])
     tape, order, time_us, values, terms = state[0], rows[1], rows[2], out[2], out[3]
     start, times = tapes[t, START], tapes[len(tapes) - 1, START]
+    newest = state[1][s, t] - lag
     left, total = state[5][s, k, LEFT], load(s, k, state)
     for j in range(count):
-        newest = state[1][s, t] + j - lag
-        total = enter(of, tape[s, start + newest], tape[s, start + newest - back], total)
+        here = start + newest + j
+        total = enter(of, tape[s, here], tape[s, here - back], total)
         row = order[first + j]
-        since = time_us[row] - settings[3][s, k, DURATION_US]
-        while left <= newest and tape[s, times + left - back] <= since:
+        since = time_us[row] - duration_us
+        while left <= newest + j and tape[s, times + left - back] <= since:
             total = leave(of, tape[s, start + left], tape[s, start + left - back], total)
             left += 1
-        known = state[2][s, FIRST_US] <= since and total[0] >= need
+        figure = _figure(of, total) * unit
+        if leads:
+            _note(of, j + 1, figure, total, state)
         terms[k, row] = total[0]
-        values[k, row] = _figure(of, total) * unit if known else np.nan
+        values[k, row] = figure if first_us <= since and total[0] >= need else np.nan
     state[5][s, k, LEFT] = left
     store(s, k, state, total)
+
+
+@inlined
+def retell(  # noqa: PLR0913, PLR0917 - as above
+    s: Any,  # noqa: ANN401 - as above
+    k: Any,  # noqa: ANN401
+    first: Any,  # noqa: ANN401
+    count: Any,  # noqa: ANN401
+    rows: Any,  # noqa: ANN401
+    settings: Any,  # noqa: ANN401
+    state: Any,  # noqa: ANN401
+    out: Any,  # noqa: ANN401
+) -> None:
+    """Tell a sum of what the one that leads it is, after the same row or the row before."""
+    kinds, windows, told = settings[2], settings[3], state[8]
+    lead, behind = kinds[k, LEAD], windows[s, k, LAG] - windows[s, kinds[k, LEAD], LAG]
+    figure = 1 if kinds[k, OF] == kinds[lead, OF] else 2
+    reach = windows[s, k, LENGTH] + windows[s, k, LAG] + settings[1][s, kinds[k, TAPE]]
+    need, until_full = windows[s, k, NEED], reach - 1 - state[2][s, SEEN]
+    duration_us, first_us = windows[s, k, DURATION_US], state[2][s, FIRST_US]
+    order, time_us, values, terms = rows[1], rows[2], out[2], out[3]
+    for j in range(count):
+        row = order[first + j]
+        n = told[j + 1 - behind, 0]
+        full = first_us <= time_us[row] - duration_us if duration_us > 0 else j + 1 >= until_full
+        terms[k, row] = n
+        values[k, row] = told[j + 1 - behind, figure] if full and n >= need else np.nan
+    state[5][s, k, LEFT] = state[5][s, lead, LEFT]

@@ -33,9 +33,10 @@ PIECE = 512
 STEP_RETURNS, HORIZON_RETURNS, CAPPED_RETURNS, TRADES, TIMES = range(5)
 KIND, START, CAPACITY, REACH, SCALE = range(5)
 
-# What a sum adds up, the columns that describe it, and those of its window.
+# What a sum adds up, the columns that describe it, and those of its window. A sum can be told of
+# the totals of another, which leads it: its own place, if none does. `LEADS` says that it leads.
 VALUES, DEVIATIONS, SQUARES, PRODUCTS, SIGNED_PRODUCTS = range(5)
-OF, TAPE = range(2)
+OF, TAPE, LEAD, LEADS = range(4)
 LENGTH, LAG, NEED, DURATION_US = range(4)
 
 # Per symbol and sum, beside its limbs (and, for deviations, those of the values): the top limb,
@@ -127,16 +128,19 @@ def record(
     tape, fill, marks, close = state[0], state[1], state[2], state[3]
     log_return, sound = out[0], out[1]
     longest = settings[7]
+    at = tapes[0, START] + fill[s, 0]
+    before, sound_now, was_complete = close[s], marks[s, SOUND], marks[s, WAS_COMPLETE] == 1
     for j in range(count):
         row = order[first + j]
-        q = log_step(close[s], price[row])
-        close[s] = price[row]
-        tape[s, tapes[0, START] + fill[s, 0] + j] = q
+        q = log_step(before, price[row])
+        before = price[row]
+        tape[s, at + j] = q
         log_return[row] = q * UNIT if q != MISSING else np.nan
-        whole = complete[row] and marks[s, WAS_COMPLETE] == 1
-        marks[s, SOUND] = min(marks[s, SOUND] + 1, longest) if whole else 0
-        marks[s, WAS_COMPLETE] = 1 if complete[row] else 0
-        sound[row] = marks[s, SOUND]
+        whole = complete[row] and was_complete
+        sound_now = min(sound_now + 1, longest) if whole else 0
+        was_complete = complete[row]
+        sound[row] = sound_now
+    close[s], marks[s, SOUND], marks[s, WAS_COMPLETE] = before, sound_now, was_complete
     for t in range(1, len(tapes)):
         at = tapes[t, START] + fill[s, t]
         if tapes[t, KIND] == TRADES:

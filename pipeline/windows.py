@@ -8,14 +8,14 @@ Floats appear once, at the end. (EWMA has infinite memory: it is a float recursi
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline import window_loop as loop
 from pipeline import window_tapes as layout
+from pipeline.rolling_sums import ENOUGH, Cap, RollingSum, check, kinds_of, tapes_of
 from pipeline.window_tapes import MAX_RETURN, MISSING, UNIT
 
 if TYPE_CHECKING:
@@ -34,88 +34,8 @@ __all__ = [
     "Windows",
 ]
 
-#: The share of a window's samples that must be valid for a statement about it.
-ENOUGH = 0.5
-
 #: Rows are grouped by symbol within blocks of so many, which fit the processor's cache.
 _BLOCK = 8192
-
-Summand = Literal[
-    "returns",
-    "squares",
-    "deviations",
-    "products",
-    "signed_products",
-    "capped_squares",
-    "trades",
-]
-
-_OVER_HORIZONS = (layout.HORIZON_RETURNS, layout.CAPPED_RETURNS)
-
-_OF = {
-    "returns": layout.VALUES,
-    "squares": layout.SQUARES,
-    "deviations": layout.DEVIATIONS,
-    "products": layout.PRODUCTS,
-    "signed_products": layout.SIGNED_PRODUCTS,
-    "capped_squares": layout.SQUARES,
-    "trades": layout.VALUES,
-}
-
-
-@dataclass(frozen=True, slots=True)
-class RollingSum:
-    """A sum over a window of samples. Either `length` or `duration_us` is above zero.
-
-    Attributes:
-        of: `returns`; their `squares`; squared `deviations` from their mean; `products` of the
-            sizes of neighbouring returns, both in the window; `signed_products` likewise;
-            `capped_squares`: of returns no larger than their cap; `trades`.
-        length: Samples in the window.
-        duration_us: Or the samples of (t - duration, t], t being the newest sample's time. Samples
-            of the same time enter one by one, as they arrived.
-        lag: How many samples before the newest it ends: 0 includes the newest, 1 ends before it.
-        horizon: Steps that each summed return spans; known where all of them are.
-        need: Terms without which the sum is unknown; null for half of the samples of the window,
-            or one if it is a duration.
-    """
-
-    of: Summand
-    length: int = 0
-    duration_us: int = 0
-    lag: int = 0
-    horizon: int = 1
-    need: int | None = None
-
-    @property
-    def needed(self) -> int:
-        """Terms without which the sum is unknown."""
-        if self.need is not None:
-            return self.need
-        return math.ceil(ENOUGH * self.length) if self.length else 1
-
-    @property
-    def scale(self) -> RollingSum:
-        """The sum that gives the cap of `capped_squares`: of squares over the same window."""
-        return RollingSum(
-            "squares", self.length, self.duration_us, self.lag, self.horizon, self.need
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Cap:
-    """How returns are capped (winsorised) before their squares are summed.
-
-    Attributes:
-        sigmas: At so many root mean squares of the window that ends `lag` samples before;
-            uncapped while that is unknown.
-        floor: The least a root mean square counts as.
-        tick: The price step: half of it over the price is the least, too.
-    """
-
-    sigmas: float = 4.0
-    floor: float = 0.3e-4
-    tick: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,9 +71,9 @@ class WindowColumns:
     """
 
     log_return: NDArray[np.float64]
-    sound: NDArray[np.int64]
+    sound: NDArray[np.int32]
     values: NDArray[np.float64]
-    terms: NDArray[np.int64]
+    terms: NDArray[np.int32]
     ewma: NDArray[np.float64]
 
 
@@ -180,10 +100,11 @@ class Windows:
     ) -> None:
         symbols, count = len(sums), len(sums[0])
         for own in sums:
-            _check(own, sums[0], timed=timed)
+            check(own, sums[0], timed=timed)
         if any(life <= 0.0 for life in half_lives):
             raise ValueError(f"expected half-lives above zero, found {half_lives}")
-        tapes, horizon, kinds = _tapes(sums, timed=timed)
+        tapes, horizon, runs_over = tapes_of(sums, timed=timed)
+        kinds = kinds_of(sums, runs_over)
         caps = [Cap()] * symbols if caps is None else caps
         self._settings = (
             tapes,
@@ -212,6 +133,7 @@ class Windows:
             sum_state,
             np.zeros((symbols, count, 4), dtype=np.uint64),
             np.zeros((symbols, len(half_lives), 2)),
+            np.zeros((layout.PIECE + 1, 3)),
         )
 
     def push(self, samples: Samples) -> WindowColumns:
@@ -220,9 +142,9 @@ class Windows:
         symbols, count = self._state[5].shape[:2]
         columns = WindowColumns(
             np.empty(rows),
-            np.empty(rows, dtype=np.int64),
+            np.empty(rows, dtype=np.int32),
             np.empty((count, rows)),
-            np.empty((count, rows), dtype=np.int64),
+            np.empty((count, rows), dtype=np.int32),
             np.empty((self._state[7].shape[1], rows)),
         )
         out = (columns.log_return, columns.sound, columns.values, columns.terms, columns.ewma)
@@ -252,7 +174,7 @@ class Windows:
         (And its EWMAs.) Equal states give equal arrays, however they came about.
         """
         tapes, _, _, spans, _, _, timed, _ = self._settings
-        tape, fill, marks, close, _, sums, _, ewma = self._state
+        tape, fill, marks, close, _, sums, _, ewma, _ = self._state
         marks = marks[index].copy()
         longest_us = spans[index, :, layout.DURATION_US].max(initial=0)
         by_duration = spans[index, :, layout.DURATION_US] > 0
@@ -305,68 +227,3 @@ class Windows:
             ]
         self._settings = (new, *self._settings[1:])
         self._state = (storage, *self._state[1:])
-
-
-def _check(own: Sequence[RollingSum], alike: Sequence[RollingSum], *, timed: bool) -> None:
-    """Refuse what would be summed wrongly."""
-    if [(one.of, one.horizon) for one in own] != [(one.of, one.horizon) for one in alike]:
-        raise ValueError("expected sums of the same kinds and horizons for every symbol")
-    for at, one in enumerate(own):
-        if (one.length > 0) == (one.duration_us > 0) or (one.duration_us > 0 and not timed):
-            raise ValueError(f"expected a length, or with times a duration, found {one}")
-        if one.horizon < 1 or one.lag < 0:
-            raise ValueError(f"expected a horizon of one step or more and no lead, found {one}")
-        if one.needed < 1 and one.of in {"deviations", "capped_squares"}:  # means are taken
-            raise ValueError(f"expected to need at least one term, found {one}")
-        if one.of == "capped_squares" and one.scale not in own[:at]:
-            raise ValueError(f"expected {one.scale} before what it caps, found {one}")
-
-
-def _tapes(
-    sums: Sequence[Sequence[RollingSum]], *, timed: bool
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
-    """Return the tapes that sums need, their horizons per symbol, and what each sum runs over."""
-    keys = [(layout.STEP_RETURNS, 0)]  # what a tape holds, and the first sum that asked for it
-    kinds = []
-    for at, one in enumerate(sums[0]):
-        kind = layout.STEP_RETURNS
-        if one.of == "trades":
-            kind = layout.TRADES
-        elif one.of == "capped_squares":
-            kind = layout.CAPPED_RETURNS
-        elif one.horizon > 1:
-            kind = layout.HORIZON_RETURNS
-        alike = (
-            t
-            for t, (held, asked) in enumerate(keys)
-            if held == kind
-            and all(own[asked].horizon == own[at].horizon for own in sums)
-            and (kind != layout.CAPPED_RETURNS or sums[0][asked].scale == one.scale)
-        )
-        tape = 0 if kind == layout.STEP_RETURNS else next(alike, len(keys))
-        if tape == len(keys):
-            keys.append((kind, at))
-        kinds.append((_OF[one.of], tape))
-    if timed:
-        keys.append((layout.TIMES, 0))
-    horizon = np.array(
-        [[own[at].horizon if kind in _OVER_HORIZONS else 1 for kind, at in keys] for own in sums],
-        dtype=np.int64,
-    )
-    reach = np.full(len(keys), horizon.max() + 1)
-    for own in sums:
-        for (_, tape), one in zip(kinds, own, strict=True):
-            reach[tape] = max(reach[tape], one.lag + one.length + one.horizon)
-    if timed:  # positions on one tape are positions on all
-        reach[:] = reach.max()
-    # Twice what must stay, so that a tape is moved once in that many samples.
-    capacity = 2 * (reach + layout.PIECE)
-    table = np.zeros((len(keys), 5), dtype=np.int64)
-    table[:, layout.KIND] = [kind for kind, _ in keys]
-    table[:, layout.START] = np.cumsum(capacity) - capacity
-    table[:, layout.CAPACITY], table[:, layout.REACH] = capacity, reach
-    table[:, layout.SCALE] = [
-        sums[0].index(sums[0][at].scale) if kind == layout.CAPPED_RETURNS else 0
-        for kind, at in keys
-    ]
-    return table, horizon, np.array(kinds, dtype=np.int64).reshape(len(kinds), 2)

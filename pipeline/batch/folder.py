@@ -51,7 +51,7 @@ class PartRecord(msgspec.Struct):
         counts: The symbol's counts up to here, as in HEALTH.
         survey: What the survey of the next part starts from.
         last_close: Of the newest bar; null for none.
-        files: Paths it has written, relative to the directory.
+        files: Paths it has written, relative to the directory, and their sizes in bytes.
     """
 
     key: str
@@ -59,7 +59,7 @@ class PartRecord(msgspec.Struct):
     counts: dict[str, int | float | None]
     survey: list[int]
     last_close: float | None
-    files: list[str]
+    files: dict[str, int]
 
 
 class BatchFolder:
@@ -153,13 +153,13 @@ class BatchFolder:
             raise ConfigError(f"--out {self.path}", [problem])
 
     def record(self, part: Part) -> PartRecord | None:
-        """Return the record of a part that is done, with all its files there."""
+        """Return the record of a part that is done, with all its files there and none cut."""
         try:
             record = self.record_at(part.symbol, part.number)
         except (FileNotFoundError, msgspec.MsgspecError):  # not done, or the disk was not
             return None
-        files = [self.path / name for name in record.files]
-        whole = all(path.is_file() and path.stat().st_size > 0 for path in files)
+        files = [(self.path / name, size) for name, size in record.files.items()]
+        whole = all(path.is_file() and path.stat().st_size == size for path, size in files)
         return record if whole and record.key == part.key else None
 
     def record_at(self, symbol: str, number: int) -> PartRecord:

@@ -94,7 +94,7 @@ class _PartRun:
             counts=self._history.counts(),
             survey=state.survey,
             last_close=state.last_close,
-            files=files,
+            files={name: (self._folder.path / name).stat().st_size for name in files},
         )
         self._folder.finish(self._part, record)
 

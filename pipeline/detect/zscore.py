@@ -58,7 +58,7 @@ class ZScore:
 
 
 @compiled(
-    "void(float64[::1], int64[::1], int64[::1], int64[::1], float64[::1], float64[::1],"
+    "void(float64[::1], int32[::1], int64[::1], int32[::1], float64[::1], float64[::1],"
     " float64[::1], int8[::1])"
 )
 def _judge(  # noqa: PLR0913, PLR0917 - compiled: the signature has the types

@@ -112,7 +112,7 @@ def test_step_without_trades_repeats_the_close_then_has_no_price() -> None:
     assert (quiet["first_id"], quiet["last_id"]) == (None, None)
     assert closed.prices[:, 2].tolist() == [5.0, 5.0, 5.0, 5.0]
     assert np.isnan(closed.prices[:, 3]).all()
-    assert closed.prices.flags.c_contiguous
+    assert all(row.flags.c_contiguous for row in closed.prices)
     assert closed.trades.tolist() == [1, 0, 0, 0, 1, 0]
 
 

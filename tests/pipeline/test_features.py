@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from pipeline.durations import MINUTE, SECOND
 from pipeline.feature_table import FeatureTable
-from pipeline.features import BUILT_IN, REGIMES
+from pipeline.features import BUILT_IN, REGIMES, annualised
 from pipeline.ranges import RangeColumns
 from pipeline.windows import RollingSum, Windows
 from tests.pipeline.window_oracles import GOLDEN, closes, samples
@@ -58,6 +58,18 @@ def test_volatility_is_annualised_on_365_days_whatever_the_grid() -> None:
     assert values("realized_vol_3s", close)[-1] == pytest.approx(0.001 * 5615.69, rel=1e-6)
     by_minute = values("realized_vol_3m", close, every_us=MINUTE)[-1]
     assert by_minute == pytest.approx(0.001 * 724.983, rel=1e-6)
+
+
+@pytest.mark.parametrize(("step_s", "factor"), [(300, 324.222), (3600, 93.5949), (86_400, 19.1050)])
+def test_annual_factor_of_a_step_is_the_published_one(step_s: int, factor: float) -> None:
+    found = pl.select(annualised(pl.lit(1.0 / step_s))).item()
+    assert found == pytest.approx(factor, abs=6e-4 if step_s == 300 else 6e-5)
+
+
+def test_annualised_deviation_of_the_golden_returns_is_the_published_one() -> None:
+    deviation = 0.0016891812612426572
+    found = pl.select(annualised(pl.lit(deviation) ** 2)).item()
+    assert found == pytest.approx(9.485922200819488, rel=1e-9)
 
 
 def test_volatility_is_unknown_until_its_window_is_full_and_half_valid() -> None:

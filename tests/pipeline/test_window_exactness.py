@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.windows import Cap, RollingSum, Summand, Windows
+from pipeline.rolling_sums import Summand
+from pipeline.windows import Cap, RollingSum, Windows
 from tests.benchmarks.exactness.inputs import INPUTS, early_spike
 from tests.pipeline.window_oracles import (
     BITS,

@@ -16,12 +16,15 @@ BY_COUNT = [
     RollingSum("capped_squares", 13, lag=5, horizon=5),
     RollingSum("deviations", 20),
     RollingSum("products", 20, lag=3),
+    RollingSum("returns", 20),
+    RollingSum("deviations", 20, lag=1),
 ]
 BY_DURATION = [
     RollingSum("squares", duration_us=5000),
     RollingSum("capped_squares", duration_us=5000),
     RollingSum("signed_products", duration_us=4000, lag=2),
     RollingSum("trades", 7),
+    RollingSum("squares", duration_us=5000, need=3),
 ]
 
 
@@ -58,6 +61,13 @@ def test_chunks_around_pieces_and_blocks_give_the_same_bits(chunk: int, timed: b
         assert {name: had[name].tobytes() for name in had} == {
             name: kept[name].tobytes() for name in kept
         }
+
+
+def test_sum_told_of_another_keeps_no_more_than_the_window() -> None:
+    leads, led = (RollingSum("squares", duration_us=50, need=need) for need in (1, 3))
+    windows = Windows([[leads, led]], timed=True)
+    windows.push(market(5000))
+    assert windows.snapshot(0)["tape_0"].size == 51
 
 
 def test_window_by_duration_that_outgrows_its_tape_is_exact() -> None:

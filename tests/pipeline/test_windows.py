@@ -3,7 +3,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.windows import Cap, RollingSum, Summand, WindowColumns, Windows
+from pipeline.rolling_sums import Summand
+from pipeline.windows import Cap, RollingSum, WindowColumns, Windows
 from tests.pipeline.window_oracles import GOLDEN, closes, samples
 
 S = 1_000_000

@@ -19,7 +19,7 @@ import numpy as np
 import pytest
 
 import pipeline
-from pipeline import windows
+from pipeline import rolling_sums, windows
 from pipeline.windows import Cap, RollingSum, Samples, Windows
 from tests.pipeline.window_oracles import differences, ewma, joined, samples, taken
 
@@ -38,12 +38,12 @@ MUTANTS = [
     ("until_full = length + lag", "until_full = length + lag - 1"),
     ("until_full = length + lag", "until_full = length + lag + 1"),
     ("settings[1][s, t] - 1 - state[2][s, SEEN]", "settings[1][s, t] - state[2][s, SEEN]"),
-    ("j + 1 >= until_full and total[0] >= need", "j + 1 >= until_full and total[0] > need"),
+    ("if j + 1 >= until_full and total[0] >= need", "if j + 1 >= until_full and total[0] > need"),
     # Windows by duration: the edge, the lag, what counts as full, the older half of a pair.
     ("tape[s, times + left - back] <= since:", "tape[s, times + left - back] < since:"),
-    ("newest = state[1][s, t] + j - lag", "newest = state[1][s, t] + j"),
-    ("while left <= newest and", "while left < newest and"),
-    ("state[2][s, FIRST_US] <= since", "state[2][s, FIRST_US] < since"),
+    ("newest = state[1][s, t] - lag", "newest = state[1][s, t]"),
+    ("while left <= newest + j and", "while left < newest + j and"),
+    ("figure if first_us <= since", "figure if first_us < since"),
     ("tape[s, times + left - back] <= since:", "tape[s, times + left] <= since:"),
     ("state[5][s, k, LEFT] = left", "state[5][s, k, LEFT] = left - 1"),
     # Terms: a missing value counted, a sign lost, a pair with itself.
@@ -61,11 +61,24 @@ MUTANTS = [
     ("borrow = 0 if high == _ZERO and low == _ZERO else 1", "borrow = 0"),
     ("        new_top -= 1\n", "        pass\n"),
     ("new_top = top * count + np.int64(more_carry)", "new_top = top * count"),
+    # Sums that fit 128 bits: their square beyond what is near, the sign of a sum, a limb of it.
+    ("top == 0 and high < _NEAR_SQUARES and", "top == 0 and"),
+    ("np.uint64(abs(np.int64(total_low)))", "total_low"),
+    ("high * n + carry", "high * n"),
+    # Sums that are told of another's: of the wrong row or figure, unknown too long or too short.
+    ("n = told[j + 1 - behind, 0]", "n = told[j + 1, 0]"),
+    ("told[j + 1 - behind, figure]", "told[j + 1, figure]"),
+    ("_note(of, 0, _figure(of, total) * unit, total, state)", "pass"),
+    ("figure = 1 if kinds[k, OF] == kinds[lead, OF] else 2", "figure = 1"),
+    ("[s, k, NEED], reach - 1", "[s, k, NEED], reach - 2"),
+    ("[s, k, NEED], reach - 1", "[s, k, NEED], reach"),
+    ("if full and n >= need", "if full and n > need"),
+    ("first_us <= time_us[row] - duration_us if", "first_us < time_us[row] - duration_us if"),
     # Samples: the wrong formula, another rounding, a limit at the wrong side.
     ("np.log1p((after - before) / before)", "np.log(after / before)"),
     ("np.rint(r / UNIT)", "np.floor(r / UNIT)"),
     ("if abs(r) <= MAX_RETURN else MISSING", "if r <= MAX_RETURN else MISSING"),
-    ("close[s] = price[row]", "close[s] = price[row] if price[row] > 0 else close[s]"),
+    ("before = price[row]", "before = price[row] if price[row] > 0 else before"),
     ("n if n >= 0 else MISSING", "n"),
     # Longer returns: known with a step missing, a step too many, beyond what is a return.
     ("known = valid == horizon[s, t] and", "known = valid >= horizon[s, t] - 1 and"),
@@ -83,9 +96,9 @@ MUTANTS = [
     ("gone = min(gone, sums[s, k, LEFT] - 1)", "gone = min(gone, sums[s, k, LEFT] + 4)"),
     ("sums[s, k, LEFT] -= gone", "pass"),
     # Rows: of the wrong symbol, soundness forgotten, the first time of another row.
-    ("place[s] += 1", "place[s] += 0"),
-    ("complete[row] and marks[s, WAS_COMPLETE] == 1", "complete[row]"),
-    ("min(marks[s, SOUND] + 1, longest) if whole else 0", "marks[s, SOUND] + whole"),
+    ("count = min(PIECE, starts[s + 1] - at)", "count = min(PIECE, len(order) - at)"),
+    ("complete[row] and was_complete", "complete[row]"),
+    ("min(sound_now + 1, longest) if whole else 0", "sound_now + whole"),
     ("marks[s, SEEN] = min(marks[s, SEEN] + count, settings[7])", "marks[s, SEEN] = count"),
     # Recounting: one value too many or too few, or the time of the wrong one.
     ("first = until - spans[s, k, LENGTH] + back", "first = until - spans[s, k, LENGTH]"),
@@ -143,7 +156,8 @@ def run_with(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     def use(*edits: tuple[str, str]) -> None:
         kernel = interpreted([SHORT_PIECES, *edits])
         monkeypatch.setattr(windows, "loop", kernel["window_loop"])
-        monkeypatch.setattr(windows, "layout", kernel["window_tapes"])
+        for module in (windows, rolling_sums):
+            monkeypatch.setattr(module, "layout", kernel["window_tapes"])
 
     with np.errstate(all="ignore"):  # limbs wrap, and broken kernels divide by nothing
         yield use
@@ -172,11 +186,15 @@ BY_COUNT = [
     R("products", 8),
     R("signed_products", 7, lag=1),
     R("trades", 6),
+    R("returns", 10),
+    R("deviations", 10, lag=1, need=4),
+    R("returns", 10, lag=1, need=3),
 ]
 BY_DURATION = [
     R("squares", duration_us=10 * S, lag=1),
     R("capped_squares", duration_us=10 * S, lag=1),
     R("deviations", duration_us=25 * S),
+    R("returns", duration_us=25 * S, need=4),
     R("products", duration_us=5 * S),
     R("trades", duration_us=25 * S),
     R("signed_products", 6),

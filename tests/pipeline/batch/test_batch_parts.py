@@ -228,6 +228,17 @@ def test_batch_with_a_result_missing_makes_it_again(tmp_path: Path) -> None:
     assert contents(tmp_path / "out") == before
 
 
+@pytest.mark.parametrize("pattern", ["bars/**/part-00001-*.parquet", ".parts/*/00001.state.arrow"])
+def test_batch_with_a_result_cut_short_makes_it_again(tmp_path: Path, pattern: str) -> None:
+    files = files_of_days(tmp_path)
+    run_here(tmp_path / "out", *files)
+    before = contents(tmp_path / "out")
+    cut = next((tmp_path / "out").glob(pattern))
+    cut.write_bytes(cut.read_bytes()[:-1])
+    run_here(tmp_path / "out", *files)
+    assert contents(tmp_path / "out") == before
+
+
 def test_parquet_in_parts_has_the_rows_of_one(tmp_path: Path) -> None:
     rows = [
         {
