@@ -2,11 +2,13 @@
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from pipeline.evaluation.nab_rules import (
     OUTSIDE,
     PROFILES,
     Labelled,
+    Profile,
     joined,
     label,
     normalised,
@@ -78,6 +80,36 @@ def test_optimum_rows_of_equal_score_are_detected_together() -> None:
     file = counted(4, [(3, 3)])
     score = np.array([0.5, 0.5, 0.5, 0.5])
     assert optimum(file, score, STANDARD).points == pytest.approx(1.0 - 3 * 0.11)
+
+
+@pytest.mark.parametrize("profile", PROFILES)
+@pytest.mark.parametrize("seed", range(20))
+def test_optimum_random_scores_is_the_best_of_all_thresholds_tried_one_by_one(
+    seed: int, profile: Profile
+) -> None:
+    rng = np.random.default_rng(seed)
+    file = joined([label(60, [(5, 11), (30, 33), (40, 40)]), label(40, [(20, 29)])])
+    score = rng.integers(0, 12, 100) + 6.0 * (file.window >= 0) * rng.random(100)
+    score[rng.random(100) < 0.1] = np.nan
+    tried = [points_at(file, score, threshold, profile) for threshold in [*score, np.inf]]
+    assert optimum(file, score, profile).points == pytest.approx(max(tried))
+
+
+def points_at(
+    file: Labelled, score: NDArray[np.float64], threshold: float, profile: Profile
+) -> float:
+    """The rules, row by row; a threshold of NaN detects nothing."""
+    points = 0.0
+    best: dict[int, float] = {}
+    for row in np.flatnonzero(file.counts).tolist():
+        window, worth = int(file.window[row]), float(file.worth[row])
+        best.setdefault(window, -profile.missed)
+        if score[row] >= threshold and window == OUTSIDE:
+            points += profile.false_alarm * worth
+        elif score[row] >= threshold:
+            best[window] = max(best[window], profile.found * worth)
+    best.pop(OUTSIDE, None)
+    return points + sum(best.values())
 
 
 def test_optimum_only_false_alarms_detects_nothing() -> None:
