@@ -7,6 +7,7 @@
         VenueRefused         it said no, and will say no again: do not retry
         VenueDisconnected    it could not be reached: retry with back-off
       ReplayError            a recording that is missing, truncated or out of order  exit 2
+      DataError              a data set that is missing or not as its publisher has it   exit 2
       ClusterError           Ray cannot be reached, or an actor is lost for good
       AddressError           a host and port that cannot be listened on
 
@@ -61,6 +62,10 @@ class VenueDisconnected(VenueError):  # noqa: N818 - the tree reads as what happ
 
 class ReplayError(CryptoctopusError):
     """A recording that is missing, truncated or out of order."""
+
+
+class DataError(CryptoctopusError):
+    """A data set to evaluate on that is missing or not as its publisher has it."""
 
 
 class ClusterError(CryptoctopusError):
