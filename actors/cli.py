@@ -18,7 +18,7 @@ from actors.logs import configure_logging
 from actors.plugins import look_here
 from pipeline.config_file import load_config
 from pipeline.durations import SECOND, parse_duration
-from pipeline.errors import ConfigError, CryptoctopusError, ReplayError
+from pipeline.errors import ConfigError, CryptoctopusError, DataError, ReplayError
 from pipeline.exchange.limits import Limits
 
 if TYPE_CHECKING:
@@ -53,7 +53,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         return int(end.code or 0)
     except CryptoctopusError as error:
         print(error, file=sys.stderr)  # noqa: T201 - the line the user reads
-        return 2 if isinstance(error, ConfigError | ReplayError) else 1
+        return 2 if isinstance(error, ConfigError | DataError | ReplayError) else 1
     return 0
 
 
@@ -226,6 +226,18 @@ def sim(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     show_sim(chosen, as_json=as_json)
+
+
+@evaluate.command()
+def nab(
+    *,
+    data: Annotated[Path, typer.Option(metavar="DIR", help="A checkout of the benchmark's data.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """On the Numenta Anomaly Benchmark, beside what others have published."""
+    from actors.evaluate import show_nab  # noqa: PLC0415 - as above
+
+    show_nab(data, as_json=as_json)
 
 
 @app.command()

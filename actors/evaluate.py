@@ -9,21 +9,25 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from pipeline.evaluation.nab import evaluate_nab
+from pipeline.evaluation.nab_rules import PROFILES
 from pipeline.evaluation.sim import CHOSEN_ON, REPORTED_ON, evaluate_sim
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 #: Of one command: an hour's work or so.
 MOST_SEEDS = 100
 
-_COLUMNS = {
+_FIGURES = {
     "false alarms a day at recall 0.5": "false_alarms_per_day_at_recall_0.5",
-    "at 0.8": "false_alarms_per_day_at_recall_0.8",
-    "at 0.9": "false_alarms_per_day_at_recall_0.9",
-    "precision at 0.8": "precision_at_recall_0.8",
-    "recall at 12 a day": "recall_at_0.5_alarms_per_hour",
-    "median latency, s": "median_latency_s",
+    "false alarms a day at recall 0.8": "false_alarms_per_day_at_recall_0.8",
+    "false alarms a day at recall 0.9": "false_alarms_per_day_at_recall_0.9",
+    "precision at recall 0.8": "precision_at_recall_0.8",
+    "recall at 12 false alarms a day": "recall_at_0.5_alarms_per_hour",
+    "median latency at recall 0.8, s": "median_latency_s",
+    "recall of aftershocks": "aftershock_recall",
 }
 
 
@@ -66,15 +70,38 @@ def show_sim(seeds: Sequence[int], *, as_json: bool) -> None:
         console.print("Some of the seeds are those that parameters were chosen on.")
 
 
+def show_nab(data: Path, *, as_json: bool) -> None:
+    """Score our detectors on the benchmark and print the report.
+
+    Raises:
+        DataError: The data are not there, or not as published.
+    """
+    with Console(stderr=True).status("evaluate nab"):
+        report = evaluate_nab(data)
+    if as_json:
+        print(json.dumps({"detectors": report["detectors"]}, indent=2))  # noqa: T201 - as above
+        return
+    names = [profile.name for profile in PROFILES]
+    table = Table("detector", *names, "scores")
+    table.title = "Numenta Anomaly Benchmark"
+    for row in report["table"]:
+        figures = [f"{row['scores'][name]:.2f}" for name in names]
+        table.add_row(row["detector"], *figures, row["source"])
+    Console().print(table)
+
+
 def _table(report: dict[str, Any]) -> Table:
-    table = Table("setting", "detector", *_COLUMNS, "aftershock recall", title="Simulated market")
-    for name, figures in report["detectors"].items():
-        rows = {"default": figures, **figures["settings"]}
-        del rows["illiquid"]
-        for setting, one in rows.items():
-            recall = one.get("aftershock_recall", "")
-            cells = [one[key] for key in _COLUMNS.values()]
-            table.add_row(setting, name, *map(str, cells), str(recall))
+    detectors = report["detectors"]
+    table = Table("setting", "", *detectors, title="Simulated market")
+    harder = [one for one in next(iter(detectors.values()))["settings"] if one != "illiquid"]
+    for setting in ("default", *harder):
+        sides = [
+            one if setting == "default" else one["settings"][setting] for one in detectors.values()
+        ]
+        for at, (title, key) in enumerate(_FIGURES.items()):
+            if key in sides[0]:
+                table.add_row(setting if at == 0 else "", title, *(str(one[key]) for one in sides))
+        table.add_section()
     return table
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba import float64, int64, void
+from numba import float64, int32, int64, void
 
 from pipeline.compiled import compiled
 from pipeline.windows import RollingSum
@@ -72,7 +72,7 @@ def floor_of(cap: Cap, close: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 @compiled(
-    void(float64[:, ::1], int64[:, ::1], float64[::1], int64, int64, float64[::1], int64[::1])
+    void(float64[:, ::1], int32[:, ::1], float64[::1], int64, int64, float64[::1], int64[::1])
 )
 def _judge(
     values: Any,  # noqa: ANN401 - as above

@@ -109,7 +109,7 @@ class MultiHorizon:
             direction=np.sign(np.nan_to_num(signed)).astype(np.int8),
             move_bp=columns.values[first + 3 * which, rows] * 1e4,
             horizon_steps=np.array(self._horizons, dtype=np.int64)[which],
-            samples=columns.terms[first + 3 * which + 2, rows],
+            samples=columns.terms[first + 3 * which + 2, rows].astype(np.int64),
             window_steps=self._windows[index],
         )
 
