@@ -20,6 +20,8 @@ from tests.benchmarks.timing import PROGRESS, cpu_s_of, rounded
 
 START_US = 1_700_000_000_000_000
 SYMBOLS = (1, 20, 200, 1000)
+#: Symbols of the shard with the product's detector; the others have the classic one, the cheapest.
+DETECTED = 200
 
 #: After the lateness of 250 ms: the bar before closes with the first of them.
 TRADES_AT_US = (300_000, 400_000, 500_000, 600_000, 700_000)
@@ -35,21 +37,23 @@ def flush(*, symbols: tuple[int, ...] = SYMBOLS, flushes: int = 400) -> dict[str
     What a symbol adds is told against the empty step, which skips what has nothing to say, and
     against the flush of the smallest shard, which has the same calls to make.
     """
-    shards = {count: _Shard(count) for count in symbols}
+    shards = {f"{count} symbols": _Shard(count, "zscore") for count in symbols}
+    least, detected = shards[f"{symbols[0]} symbols"], min(symbols[-1], DETECTED)
+    shards[f"{detected} symbols, multi_horizon"] = _Shard(detected, "multi_horizon")
     with PROGRESS.status("flush"):
         for turn in range(TURNS + 1):  # in turns: a machine that slows down slows all of them
             for shard in shards.values():
                 for at in range(flushes // TURNS):
                     shard.step(warm=turn > 0 and at >= COLD)
-    least_s = statistics.median(shards[symbols[0]].flush_s)
-    return {f"{count} symbols": shard.figures(least_s) for count, shard in shards.items()}
+    least_s = statistics.median(least.flush_s)
+    return {name: shard.figures(least_s) for name, shard in shards.items()}
 
 
 class _Shard:
-    def __init__(self, count: int) -> None:
+    def __init__(self, count: int, detector: str) -> None:
         self._count = count
         symbols = [f"S{number:04d}USDT" for number in range(count)]
-        config = Config.model_validate({"symbols": symbols, "detector": {"name": "zscore"}})
+        config = Config.model_validate({"symbols": symbols, "detector": {"name": detector}})
         self._engine = ShardEngine(symbols, config)
         self._frames = _frames(symbols)
         self._empty = TRADES.to_frame(eager=True)

@@ -1,0 +1,61 @@
+"""The commands that measure detectors."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from actors.cli import main
+from actors.evaluate import seeds_of
+from pipeline.evaluation.sim import CHOSEN_ON, REPORTED_ON
+
+DATA = Path(__file__).resolve().parents[2] / "../shared/data"
+
+
+def test_evaluate_sim_reports_both_detectors_on_every_setting(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["evaluate", "sim", "--seeds", "700-700", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["seeds"] == [700]
+    ours, classic = report["detectors"]["multi_horizon"], report["detectors"]["zscore"]
+    at = "false_alarms_per_day_at_recall_0.8"
+    assert ours[at] < classic[at] / 5
+    for one in (ours, classic):
+        assert {"wide_spread", "heavy_tails", "illiquid"} == one["settings"].keys()
+        assert one["settings"]["illiquid"].keys() == {"3.3 s", "10 s", "33 s", "100 s"}
+        assert 0.0 <= one["aftershock_recall"] <= 1.0
+        assert one["median_latency_s"] <= 5.0
+
+
+def test_seeds_that_are_reported_are_not_those_that_parameters_were_chosen_on() -> None:
+    assert not set(REPORTED_ON) & set(CHOSEN_ON)
+    assert list(seeds_of("7-9")) == [7, 8, 9]
+    assert seeds_of(None) == REPORTED_ON
+
+
+@pytest.mark.parametrize("text", ["7", "7-", "9-7", "1-101", "a-b"])
+def test_seeds_that_are_no_range_are_refused(text: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", "sim", "--seeds", text]) == 2
+    assert "expected" in capsys.readouterr().err
+
+
+@pytest.mark.skipif(not DATA.exists(), reason="the recorded market data is not here")
+def test_evaluate_nab_reports_ours_beside_the_rescored_baselines(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["evaluate", "nab", "--data", str(DATA / "nab"), "--json"]) == 0
+    scores = json.loads(capsys.readouterr().out)["detectors"]
+    assert scores["windowedGaussian"]["standard"] == pytest.approx(39.65, abs=0.01)
+    assert scores["null"]["standard"] == 0.0
+    assert scores["multi_horizon"]["standard"] > 50.0
+    assert scores["change_and_level"]["standard"] > 54.6
+
+
+def test_evaluate_nab_without_its_data_says_what_it_wants(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "nab", "--data", str(tmp_path)]) == 2
+    assert "expected a file of the benchmark" in capsys.readouterr().err
