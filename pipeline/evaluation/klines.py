@@ -29,10 +29,8 @@ if TYPE_CHECKING:
     from pipeline.analysis import StepResult
     from pipeline.recordings.inputs import Input
 
-#: Called after each file with how many are done, and of how many.
-Progress = Callable[[int, int], None] if TYPE_CHECKING else Any
-
 _CHUNK_ROWS = 50_000
+_FRAMES = ("bars", "features")
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -95,7 +93,7 @@ class KlinesRun:
 
 
 def minutes_config() -> Config:
-    """Return the defaults of the product on a grid of a minute; its symbols are no bar to others.
+    """Return the defaults of the product on a grid of a minute; any symbol may be run with it.
 
     Horizons and window are the defaults' steps on that grid: 5, 15 and 30 minutes, 5 hours.
     """
@@ -105,7 +103,7 @@ def minutes_config() -> Config:
 
 
 def evaluate_klines(
-    files: Sequence[str], config: Config, *, progress: Progress | None = None
+    files: Sequence[str], config: Config, *, progress: Callable[[int, int], None] | None = None
 ) -> dict[str, dict[str, Any]]:
     """Return the report of `evaluate klines`: file by file its bars, alerts and outages.
 
@@ -115,7 +113,7 @@ def evaluate_klines(
     Args:
         files: Paths of klines, of one symbol each.
         config: What to compute; its grid is that of the files.
-        progress: See `Progress`.
+        progress: Called after each file with how many are done, and of how many.
 
     Raises:
         ReplayError: A file cannot be read, holds no klines, or klines of another length.
@@ -124,7 +122,7 @@ def evaluate_klines(
 
 
 def run_klines(
-    files: Sequence[str], config: Config, *, progress: Progress | None = None
+    files: Sequence[str], config: Config, *, progress: Callable[[int, int], None] | None = None
 ) -> list[KlinesRun]:
     """Run files through an engine of their own each; see `evaluate_klines`."""
     runs = []
@@ -201,9 +199,6 @@ def _run(file: str, config: Config) -> KlinesRun:
         alerts=alerts.unique("alert_id", keep="last", maintain_order=True).sort("start_time"),
         outages=tuple(outages),
     )
-
-
-_FRAMES = ("bars", "features")
 
 
 def _klines(file: str, config: Config) -> tuple[Input, int]:
