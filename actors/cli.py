@@ -14,6 +14,7 @@ import typer
 import yaml
 
 from actors.demo import CHAOS_CONFIG, DEMO_CONFIG
+from actors.evaluate_commands import evaluate
 from actors.logs import configure_logging
 from actors.plugins import look_here
 from pipeline.config_file import load_config
@@ -31,6 +32,8 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+
+app.add_typer(evaluate, name="evaluate")
 
 ConfigPath = Annotated[Path, typer.Argument(metavar="CONFIG", help="A YAML file; see configs/.")]
 Settings = Annotated[
@@ -203,41 +206,6 @@ def chaos(
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     raise typer.Exit(run_chaos(load_config(config, settings), str(config), scenarios, report))
-
-
-evaluate = typer.Typer(help="Measure detectors against what is known.", no_args_is_help=True)
-app.add_typer(evaluate, name="evaluate")
-
-
-@evaluate.command()
-def sim(
-    *,
-    seeds: Annotated[
-        str | None,
-        typer.Option(metavar="FIRST-LAST", help="Paths to simulate; two days each."),
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
-) -> None:
-    """On a simulated market, where it is known what happened."""
-    from actors.evaluate import seeds_of, show_sim  # noqa: PLC0415 - as above
-
-    try:
-        chosen = seeds_of(seeds)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from error
-    show_sim(chosen, as_json=as_json)
-
-
-@evaluate.command()
-def nab(
-    *,
-    data: Annotated[Path, typer.Option(metavar="DIR", help="A checkout of the benchmark's data.")],
-    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
-) -> None:
-    """On the Numenta Anomaly Benchmark, beside what others have published."""
-    from actors.evaluate import show_nab  # noqa: PLC0415 - as above
-
-    show_nab(data, as_json=as_json)
 
 
 @app.command()

@@ -54,6 +54,26 @@ def test_evaluate_nab_reports_ours_beside_the_rescored_baselines(
     assert scores["change_and_level"]["standard"] > 54.6
 
 
+@pytest.mark.skipif(not DATA.exists(), reason="the recorded market data is not here")
+def test_evaluate_klines_reports_the_crash_and_the_outage_of_a_file(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    file = str(DATA / "klines-2021-05-19" / "BTC_USDT-1m.json.gz")
+    assert main(["evaluate", "klines", file, "--json"]) == 0
+    one = json.loads(capsys.readouterr().out)[file]
+    crash = [alert for alert in one["alerts"] if alert["start"].startswith("2021-05-19T1")]
+    assert {alert["severity"] for alert in crash} >= {"critical"}
+    (outage,) = [each for each in one["data_quality"] if each["kind"] == "outage"]
+    assert (outage["start"], outage["bars"]) == ("2021-04-25T04:01:00Z", 284)
+
+
+def test_evaluate_klines_of_a_file_that_is_not_there_says_so(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", "klines", str(tmp_path / "BTCUSDT-1m-2025-01.csv")]) == 2
+    assert "BTCUSDT-1m-2025-01.csv" in capsys.readouterr().err
+
+
 def test_evaluate_nab_without_its_data_says_what_it_wants(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

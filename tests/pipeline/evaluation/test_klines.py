@@ -99,9 +99,8 @@ def test_run_klines_of_the_crash_of_may_2021_finds_it_and_keeps_still_at_the_out
             "start_time", "severity", "peak_score", "move_bp"
         ).iter_rows()
     ] == [
-        ("11:32", "major", 9.9, -11),
-        ("12:51", "critical", 13.9, -2133),
-        ("13:25", "minor", 7.5, 1364),
-        ("13:40", "minor", 7.4, 1754),
+        ("11:32", "major", 10.3, -11),
+        ("12:50", "critical", 14.5, -2276),
+        ("13:39", "major", 8.7, 1344),
     ]
     assert run.alerts.height == 27

@@ -1,0 +1,53 @@
+"""The commands that measure detectors."""
+
+from __future__ import annotations
+
+from pathlib import Path  # noqa: TC003 - typer reads the annotations
+from typing import Annotated
+
+import typer
+
+evaluate = typer.Typer(help="Measure detectors against what is known.", no_args_is_help=True)
+
+
+@evaluate.command()
+def sim(
+    *,
+    seeds: Annotated[
+        str | None,
+        typer.Option(metavar="FIRST-LAST", help="Paths to simulate; two days each."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """On a simulated market, where it is known what happened."""
+    from actors.evaluate import seeds_of, show_sim  # noqa: PLC0415 - others need not load it
+
+    try:
+        chosen = seeds_of(seeds)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    show_sim(chosen, as_json=as_json)
+
+
+@evaluate.command()
+def nab(
+    *,
+    data: Annotated[Path, typer.Option(metavar="DIR", help="A checkout of the benchmark's data.")],
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """On the Numenta Anomaly Benchmark, beside what others have published."""
+    from actors.evaluate import show_nab  # noqa: PLC0415 - others need not load it
+
+    show_nab(data, as_json=as_json)
+
+
+@evaluate.command()
+def klines(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Minute bars of a venue.")],
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """On recorded months of minute bars: alerts, and outages."""
+    from actors.evaluate import show_klines  # noqa: PLC0415 - others need not load it
+
+    show_klines(files, as_json=as_json)
