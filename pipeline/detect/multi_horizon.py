@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.detect.held_scores import HeldScores
 from pipeline.detect.horizons import horizon_scores, horizon_sums
 from pipeline.detect.protocol import Scores
 from pipeline.detect.stretch import Stretch, levels_of
@@ -29,7 +30,8 @@ class MultiHorizon:
 
     See `pipeline.detect.horizons` for the score and `pipeline.detect.stretch` for the clock. There
     is no score while a window is not full or an incomplete bar is in it, nor after a hole in the
-    prices for as long as the longest horizon; nor between the samples of a stretched symbol.
+    prices for as long as the longest horizon. Between the samples of a stretched symbol the newest
+    score goes on.
 
     Args:
         configs: Symbol by symbol; the horizons are the same for all.
@@ -58,7 +60,12 @@ class MultiHorizon:
         )
         self._coarse = [Windows(self.sums(), caps=self.caps) for _ in range(1, levels)]
         coarse = {f"windows_x{2**at}": windows for at, windows in enumerate(self._coarse, start=1)}
-        self.stages: Mapping[str, Stage] = {"stretch": self._stretch, **coarse}
+        self._held = HeldScores(len(configs), every_us=every_us)
+        self.stages: Mapping[str, Stage] = {
+            "stretch": self._stretch,
+            "held": self._held,
+            **coarse,
+        }
 
     def sums(self) -> list[list[RollingSum]]:
         """Return three sums a horizon; see the protocol."""
@@ -90,7 +97,7 @@ class MultiHorizon:
             if len(mine):
                 found = self._judge(ended.symbol_index, ended.close, stretched, 0)
                 _put(scores, rows[mine], found, mine, 2 << at)
-        return scores
+        return self._held.fill(index, samples.time_us, coarse.level, scores)
 
     def _judge(
         self,

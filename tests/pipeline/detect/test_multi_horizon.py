@@ -69,15 +69,15 @@ def test_jump_in_the_window_counts_no_more_than_its_cap() -> None:
     assert seeing.score[-1] == pytest.approx(50 / (10 * ((29 + 16) / 30) ** 0.5), rel=1e-6)
 
 
-def test_thin_symbol_is_judged_at_the_ends_of_coarser_samples() -> None:
+def test_thin_symbol_has_the_score_of_its_newest_coarser_sample() -> None:
     rows = 1300
     trades = [1 if at % 3 == 2 else 0 for at in range(rows)]
     close = np.repeat(alternating(rows // 3 + 1), 3)[:rows]
     found = score(seconds(close, trades))
     # A trade in a third of the seconds is a gap of 2.5 s: 3.5 of them fit into 16 s, not into 8.
-    judged = np.flatnonzero(~np.isnan(found.score))
-    assert judged.size > 50
-    settled = judged[judged > 600]
+    assert not np.isnan(found.score[900:]).any()
+    settled = np.flatnonzero(np.diff(found.move_bp[900:]) != 0.0) + 901
+    assert settled.size > 10
     assert ((settled + 1) % 16 == 0).all()
     assert set(found.horizon_steps[settled].tolist()) <= {16, 32}
     assert set(found.window_steps[settled].tolist()) == {160}
