@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from pipeline.analysis import StepResult
+from pipeline.config import Config
 from pipeline.engine import ShardEngine
 from tests.properties.test_engine_properties import (
-    CONFIG,
+    CONFIGS,
     END_US,
     NONE,
     SYMBOLS,
@@ -18,9 +20,10 @@ from tests.properties.test_engine_properties import (
     undisturbed,
 )
 
-_LIVE = CONFIG.model_copy(
-    update={"sampling": CONFIG.sampling.model_copy(update={"restate_within": 70_000_000})}
-)
+
+def live(config: Config) -> Config:
+    sampling = config.sampling.model_copy(update={"restate_within": 70_000_000})
+    return config.model_copy(update={"sampling": sampling})
 
 
 def last_told(results: list[StepResult]) -> tuple[pl.DataFrame, pl.DataFrame, pl.DataFrame]:
@@ -42,10 +45,10 @@ def last_told(results: list[StepResult]) -> tuple[pl.DataFrame, pl.DataFrame, pl
 class Disturbed:
     """An engine that is fed with a market of which much goes missing, and comes after all."""
 
-    def __init__(self, trades: pl.DataFrame, seed: int) -> None:
+    def __init__(self, config: Config, trades: pl.DataFrame, seed: int) -> None:
         self.trades = trades
         self.random = np.random.default_rng(seed)
-        self.engine = ShardEngine(SYMBOLS, _LIVE, restates=True)
+        self.engine = ShardEngine(SYMBOLS, live(config), restates=True)
         self.told: list[StepResult] = []
 
     def of(self, symbol: str, first_id: int, last_id: int) -> pl.DataFrame:
@@ -104,16 +107,20 @@ class Disturbed:
         self.told.append(self.engine.step(NONE, clock_us=END_US))
 
 
-@settings(max_examples=60, deadline=None)
+@pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
+@settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10**6), schedule=st.integers(0, 10**6))
-def test_engine_after_any_loss_that_was_found_again_says_the_same(seed: int, schedule: int) -> None:
+def test_engine_after_any_loss_that_was_found_again_says_the_same(
+    config: Config, seed: int, schedule: int
+) -> None:
     trades = market(seed)
-    disturbed = Disturbed(trades, schedule)
+    disturbed = Disturbed(config, trades, schedule)
     disturbed.play()
     health = disturbed.engine.health(venue_us=None)
     assert health["lost"].to_list() == health["pending"].to_list() == [0, 0, 0]
     ids = (health["last_id"] - health["first_id"] + 1).to_list()
     assert (health["live"] + health["backfilled"]).to_list() == ids
     assert health["late"].to_list() == [0, 0, 0]
-    for left, right in zip(last_told(disturbed.told), last_told(undisturbed(trades)), strict=True):
+    expected = last_told(undisturbed(trades, config))
+    for left, right in zip(last_told(disturbed.told), expected, strict=True):
         assert left.equals(right, null_equal=True)
