@@ -16,7 +16,14 @@ from pydantic import (
     model_validator,
 )
 
-from pipeline.config_fields import LISTED, WRITTEN, Section, between, reader
+from pipeline.config_fields import (
+    LISTED,
+    WRITTEN,
+    Section,
+    between,
+    read_step,
+    written_step_us,
+)
 from pipeline.detect.config import DetectorConfig, MultiHorizonConfig, suited_to
 from pipeline.detect.registry import detector_problems
 from pipeline.durations import format_duration, parse_duration
@@ -26,7 +33,7 @@ from pipeline.venues.registry import symbol_form
 
 
 def _trade_or_step(value: object) -> object:
-    return value if value == "trade" else reader("100ms", "1h")(value)
+    return value if value == "trade" else read_step(value)
 
 
 _TRADE_OR_STEP = BeforeValidator(_trade_or_step)
@@ -101,7 +108,8 @@ class SamplingConfig(Section):
     Attributes:
         every: The grid step, or `trade`: every trade is a sample, at its own time.
         lateness: How long after its end a bar waits for trades that are still under way.
-        forward_fill: How long a price stays valid without a trade.
+        forward_fill: How long a price stays valid without a trade; if not given, five steps, and at
+            least ten seconds.
         restate_within: Live, how far back a trade that had been missing restates its bar and all
             that follows from it; up to twice that where it costs nothing. `0s` never does.
     """
@@ -110,6 +118,16 @@ class SamplingConfig(Section):
     lateness: Annotated[int, between("0s", "1m"), WRITTEN] = parse_duration("250ms")
     forward_fill: Annotated[int, between("0s", "1d"), WRITTEN] = parse_duration("10s")
     restate_within: Annotated[int, between("0s", "1h"), WRITTEN] = parse_duration("10m")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _price_outlasts_steps(cls, raw: object) -> object:
+        if not isinstance(raw, dict) or "forward_fill" in raw:
+            return raw
+        step_us = written_step_us(raw.get("every"))
+        if step_us is None:
+            return raw
+        return {**raw, "forward_fill": format_duration(max(5 * step_us, parse_duration("10s")))}
 
     @property
     def step_us(self) -> int | None:

@@ -31,6 +31,18 @@ def between(low: str, high: str) -> BeforeValidator:
     return BeforeValidator(reader(low, high))
 
 
+#: Reads a grid step.
+read_step = reader("100ms", "1h")
+
+
+def written_step_us(every: object) -> int | None:
+    """Return the step of a grid as it was written; null is none, or one to be told of elsewhere."""
+    try:
+        return read_step(every)
+    except ValueError:
+        return None
+
+
 def _as_tuple(value: object) -> object:
     return tuple(value) if isinstance(value, list) else value
 

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from pipeline.config_fields import LISTED, WRITTEN, Section, between
+from pipeline.config_fields import LISTED, WRITTEN, Section, between, written_step_us
 from pipeline.detect.stretch import levels_of
 from pipeline.durations import SECOND, format_duration, parse_duration
 
@@ -187,12 +187,10 @@ def suited_to(every: object, raw: object) -> object:
         return raw
     if every == "trade":
         return {"name": "zscore", **raw}
-    if raw.get("name", BUILT_IN[0]) != "multi_horizon" or not isinstance(every, str):
+    step_us = written_step_us(every)
+    if raw.get("name", BUILT_IN[0]) != "multi_horizon" or step_us is None:
         return raw
-    try:
-        steps_us = max(parse_duration(every), SECOND)
-    except ValueError:
-        return raw  # it is told of `sampling.every`
+    steps_us = max(step_us, SECOND)
     spans = {
         "horizons": [format_duration(steps * steps_us) for steps in HORIZON_STEPS],
         "window": format_duration(WINDOW_STEPS * steps_us),

@@ -113,6 +113,30 @@ def test_config_problem_names_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
+    ("sampling", "fill"),
+    [
+        ("{every: 1m}", "5m"),
+        ("{every: 5s}", "25s"),
+        ("{every: 100ms}", "10s"),
+        ("{every: 1m, forward_fill: 10s}", "10s"),
+        ("{every: trade}", "10s"),
+    ],
+)
+def test_config_that_does_not_say_how_long_prices_hold_takes_five_steps(
+    tmp_path: Path, sampling: str, fill: str
+) -> None:
+    config = load_config(write(tmp_path, f"symbols: [A]\nsampling: {sampling}"))
+    assert config.model_dump(mode="json")["sampling"]["forward_fill"] == fill
+
+
+@pytest.mark.parametrize("every", ["2d", "5", "x"])
+def test_config_with_a_strange_step_tells_of_nothing_else(tmp_path: Path, every: str) -> None:
+    problems = problems_of(tmp_path, f"symbols: [A]\nsampling: {{every: {every}}}")
+    assert len(problems) == 1
+    assert "sampling.every: " in problems[0]
+
+
+@pytest.mark.parametrize(
     ("text", "problem"),
     [
         ("symbols: [btcusdt]", "symbols.0: expected the venue's upper-case name such as BTCUSDT"),
