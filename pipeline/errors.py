@@ -8,6 +8,7 @@
         VenueDisconnected    it could not be reached: retry with back-off
       ReplayError            a recording that is missing, truncated or out of order  exit 2
       DataError              a data set that is missing or not as its publisher has it   exit 2
+      OutputError            a file of ours that cannot be written, as on a full disk
       ClusterError           Ray cannot be reached, or an actor is lost for good
       AddressError           a host and port that cannot be listened on
 
@@ -66,6 +67,10 @@ class ReplayError(CryptoctopusError):
 
 class DataError(CryptoctopusError):
     """A data set to evaluate on that is missing or not as its publisher has it."""
+
+
+class OutputError(CryptoctopusError):
+    """A file of ours that cannot be written or removed: no space, or no permission."""
 
 
 class ClusterError(CryptoctopusError):

@@ -18,9 +18,10 @@ from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 import msgspec
+from polars.exceptions import ComputeError
 
 from pipeline.batch.report import FileReport  # noqa: TC001 - msgspec reads the annotations
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, OutputError
 
 if TYPE_CHECKING:
     from collections.abc import Collection, Iterator
@@ -105,6 +106,7 @@ class BatchFolder:
 
         Raises:
             ConfigError: Another configuration made it.
+            OutputError: It cannot be written to.
         """
         if self._run.exists():
             found = self._claimed_by()
@@ -115,8 +117,9 @@ class BatchFolder:
                 )
                 raise ConfigError(f"--out {self.path}", [problem])
             if force:
-                for markers in self._parts.glob("symbol=*"):
-                    shutil.rmtree(markers)
+                with _changing(self._parts):
+                    for markers in self._parts.glob("symbol=*"):
+                        shutil.rmtree(markers)
         with self.writing(self._run) as temporary:
             temporary.write_bytes(msgspec.json.encode({"config_digest": config_digest}))
 
@@ -171,7 +174,14 @@ class BatchFolder:
 
         Args:
             done: The finished parts of the plan.
+
+        Raises:
+            OutputError: It cannot be written to.
         """
+        with _changing(self.path):
+            self._sweep(done)
+
+    def _sweep(self, done: Collection[Part]) -> None:
         for name in (SUMMARY_FILE, ALERTS_FILE, REJECTED_FILE):
             (self.path / name).unlink(missing_ok=True)
         wanted = {self._marker(part.symbol, part.number) for part in done}
@@ -204,14 +214,28 @@ class BatchFolder:
 
     @contextmanager
     def writing(self, path: Path) -> Iterator[Path]:
-        """Yield a temporary path to write to; afterwards it is renamed to `path`."""
+        """Yield a temporary path to write to; afterwards it is renamed to `path`.
+
+        Raises:
+            OutputError: It cannot be written; `path` is as it was.
+        """
         # A worker that outlives its run for a moment must not meet the next run's.
         temporary = self._temporary / f"{os.getpid()}-{path.parent.name}-{path.name}"
-        yield temporary
-        with temporary.open("rb") as written:
-            os.fsync(written.fileno())  # or a power cut may leave a name without its content
-        path.parent.mkdir(parents=True, exist_ok=True)
-        temporary.replace(path)
+        with _changing(path):
+            yield temporary
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())  # or a power cut may leave a name without its content
+            path.parent.mkdir(parents=True, exist_ok=True)
+            temporary.replace(path)
 
     def _marker(self, symbol: str, number: int) -> Path:
         return self._parts / partition(symbol) / f"{number:05d}.json"
+
+
+@contextmanager
+def _changing(path: Path) -> Iterator[None]:
+    """Tell of a disk that does not do it with the place it is about."""
+    try:
+        yield
+    except (OSError, ComputeError) as error:  # the latter is Polars' on a full disk
+        raise OutputError(f"{path}: expected to write here: {error}") from error

@@ -25,8 +25,6 @@ HALT_US = MINUTE
 #: The numbering starts anew only after so long without a trade.
 RELIST_US = HOUR
 
-#: No id, or no time: before the first row.
-
 # What is carried: the row before, the newest id with its time, and what was counted in this call.
 _PREVIOUS_ID, _PREVIOUS_US, _NEWEST_ID, _NEWEST_US, _BACKWARD, _MICROSECOND, _HALTS = range(7)
 

@@ -115,7 +115,8 @@ def test_batch_with_a_part_that_fails_names_it(
     (tmp_path / "out" / "bars").write_text("in the way")
     run = command(*arguments(tmp_path, paths[:1], "out", cluster))
     assert run.wait() == 1
-    assert f"{paths[0]}, BTCUSDT: NotADirectoryError: " in run.errors.splitlines()[-1]
+    last = run.errors.splitlines()[-1]
+    assert f"{paths[0]}, BTCUSDT: OutputError: {tmp_path / 'out' / 'bars'}" in last
 
 
 def test_batch_with_a_damaged_file_names_it_and_reads_the_others(
