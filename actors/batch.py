@@ -81,7 +81,7 @@ def run_batch(  # noqa: PLR0913 - the options of one command by name
         check_sources(sources, config.sampling.step_us, config_path)
         if not sources:
             raise CryptoctopusError("\n".join(damaged.values()))
-        folder.claim(config_digest(config), force=force)
+        folder.claim(config, force=force)
         results_of = (config_digest(config), code_digest(config.plugins))
         chains = plan_parts(sources, part_rows=PART_ROWS, results_of=results_of)
         folder.keep(chains)

@@ -272,6 +272,23 @@ def status(
 
 
 @app.command()
+def explain(
+    alert_id: Annotated[str, typer.Argument(metavar="ALERT_ID", help="As on the board.")],
+    *,
+    directory: Annotated[
+        Path | None,
+        typer.Option("--from", metavar="DIR", help="A batch's results; else what runs now."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
+    address: Address = None,
+) -> None:
+    """Recompute an alert from the recorded bars, and show what its score is made of."""
+    from actors.explain import run_explain  # noqa: PLC0415 - as above
+
+    raise typer.Exit(run_explain(alert_id, directory=directory, address=address, as_json=as_json))
+
+
+@app.command()
 def stop(*, address: Address = None) -> None:
     """Drain and stop the running pipeline."""
     from actors.runner import stop_pipeline  # noqa: PLC0415 - as above

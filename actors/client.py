@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from actors.coordinator import CoordinatorStatus
     from pipeline.board import BoardSnapshot
     from pipeline.budget import Spending
+    from pipeline.config import Config
 
 _TIMEOUT_S = 10.0
 
@@ -44,6 +45,11 @@ class PipelineClient:
         """Return the BARS applied after a version, as far back as the history reaches."""
         bars: pl.DataFrame = self._call("bars", since)
         return bars
+
+    def config(self) -> Config:
+        """Return what the pipeline runs."""
+        config: Config = self._call("config")
+        return config
 
     def report(self) -> dict[str, Any]:
         """Return the run report so far."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import polars as pl
 
     from pipeline.board import BoardPlan, BoardSnapshot, BoardSource
-    from pipeline.config import BoardConfig
+    from pipeline.config import BoardConfig, Config
     from pipeline.delivery import Envelope
 
 logger = logging.getLogger(__name__)
@@ -58,9 +58,11 @@ class Coordinator:
 
     Args:
         plan: What the board is told once.
+        config: What the pipeline runs.
     """
 
-    def __init__(self, plan: BoardPlan) -> None:
+    def __init__(self, plan: BoardPlan, config: Config) -> None:
+        self._config = config
         self._lock = threading.Lock()
         self._incarnation = uuid.uuid4().hex
         self._collector = Collector(plan, self._incarnation, _now_us())
@@ -88,9 +90,14 @@ class Coordinator:
         with self._lock:
             return self._collector.report(_now_us(), self._restarts)
 
-    def replan(self, plan: BoardPlan) -> None:
+    def config(self) -> Config:
+        """Return what the pipeline runs."""
+        return self._config
+
+    def replan(self, plan: BoardPlan, config: Config) -> None:
         """Take another plan; boards then start anew."""
         with self._lock:
+            self._config = config
             self._collector.replan(plan)
 
     def forget_shard(self, shard: str) -> None:

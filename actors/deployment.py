@@ -125,7 +125,7 @@ def start_budget(limits: Limits, venue: str, path: Path) -> ActorHandle[Any]:
         raise ClusterError(ALREADY_RUNS) from error
 
 
-def start_coordinator(plan: BoardPlan) -> ActorHandle[Any]:
+def start_coordinator(plan: BoardPlan, config: Config) -> ActorHandle[Any]:
     """Create the coordinator's actor.
 
     Raises:
@@ -138,7 +138,7 @@ def start_coordinator(plan: BoardPlan) -> ActorHandle[Any]:
         "num_cpus": 0,
     }
     try:
-        return ray.remote(Coordinator).options(**options).remote(plan)
+        return ray.remote(Coordinator).options(**options).remote(plan, config)
     except ValueError as error:
         raise ClusterError(ALREADY_RUNS) from error
 

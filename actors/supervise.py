@@ -111,7 +111,7 @@ class Pipeline:
             instruments = self._following.begin(self._config_path)
             config = config.model_copy(update={"symbols": _names(instruments)})
         self._plan = board_plan(config, instruments, {})
-        self._coordinator = deployment.start_coordinator(self._plan)
+        self._coordinator = deployment.start_coordinator(self._plan, config)
         url = self._serve_board()
         resources = ray.cluster_resources()
         self._cpus = resources.get("CPU", 1.0)
@@ -155,7 +155,9 @@ class Pipeline:
             if self._incarnation is not None:
                 self.restarts["coordinator"] += 1
                 logger.warning("coordinator restarted")
-                self._coordinator.replan.remote(self._plan)  # it started with the first one
+                self._coordinator.replan.remote(
+                    self._plan, self._config
+                )  # it started with the first one
                 self._serve_board()
             self._incarnation = status.incarnation
         self._coordinator.note_restarts.remote(self.restarts)
@@ -231,7 +233,7 @@ class Pipeline:
         instruments = self._roster.instruments
         self._config = self._config.model_copy(update={"symbols": _names(instruments)})
         self._plan = board_plan(self._config, instruments, self._roster.ended)
-        self._coordinator.replan.remote(self._plan)
+        self._coordinator.replan.remote(self._plan, self._config)
         for name in over:
             self._end_shard(name)
         if new is not None:

@@ -15,11 +15,12 @@ from __future__ import annotations
 import os
 import shutil
 from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 from polars.exceptions import ComputeError
 
+from pipeline.batch.fingerprint import config_digest
 from pipeline.batch.report import FileReport  # noqa: TC001 - msgspec reads the annotations
 from pipeline.errors import ConfigError, OutputError
 
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from pipeline.batch.plan import Part
+    from pipeline.config import Config
 
 #: Tables of Hive partitions.
 TABLES = ("bars", "features")
@@ -61,6 +63,18 @@ class PartRecord(msgspec.Struct):
     survey: list[int]
     last_close: float | None
     files: dict[str, int]
+
+
+class RunRecord(msgspec.Struct):
+    """Whose results a directory has.
+
+    Attributes:
+        config_digest: Over what matters to the output.
+        config: All of it, as it can be read again.
+    """
+
+    config_digest: str
+    config: dict[str, Any]
 
 
 class BatchFolder:
@@ -97,22 +111,23 @@ class BatchFolder:
         except OSError as error:
             raise ConfigError(place, [f"expected a directory to write to: {error}"]) from error
 
-    def claim(self, config_digest: str, *, force: bool) -> None:
+    def claim(self, config: Config, *, force: bool) -> None:
         """Take the directory for a configuration.
 
         Args:
-            config_digest: Of what matters to the output.
+            config: What the output is computed with.
             force: Drop what another configuration made.
 
         Raises:
             ConfigError: Another configuration made it.
             OutputError: It cannot be written to.
         """
+        digest = config_digest(config)
         if self._run.exists():
-            found = self._claimed_by()
-            if found != config_digest and not force:
+            found = self._digest_of_results()
+            if found != digest and not force:
                 problem = (
-                    f"expected results of configuration {config_digest}, found those of "
+                    f"expected results of configuration {digest}, found those of "
                     f"{found}: take another directory, or --force to start anew"
                 )
                 raise ConfigError(f"--out {self.path}", [problem])
@@ -120,16 +135,19 @@ class BatchFolder:
                 with _changing(self._parts):
                     for markers in self._parts.glob("symbol=*"):
                         shutil.rmtree(markers)
+        record = RunRecord(digest, config.model_dump(mode="json"))
         with self.writing(self._run) as temporary:
-            temporary.write_bytes(msgspec.json.encode({"config_digest": config_digest}))
+            temporary.write_bytes(msgspec.json.encode(record))
 
-    def _claimed_by(self) -> str:
-        """Return the digest of the configuration whose results are here."""
+    def claimed_by(self) -> RunRecord:
+        """Return whose results are here."""
+        return msgspec.json.decode(self._run.read_bytes(), type=RunRecord)
+
+    def _digest_of_results(self) -> str:
         try:
-            found = msgspec.json.decode(self._run.read_bytes(), type=dict[str, str])
+            return self.claimed_by().config_digest
         except msgspec.MsgspecError:
             return "a damaged record"
-        return found["config_digest"]
 
     def keep(self, symbols: Collection[str]) -> None:
         """See that a plan drops no results of symbols that it is not of.

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from pipeline.detect.held_scores import HeldScores
-from pipeline.detect.horizons import horizon_scores, horizon_sums
+from pipeline.detect.horizons import floor_of, horizon_scores, horizon_sums
 from pipeline.detect.protocol import Scores
 from pipeline.detect.stretch import Stretch, levels_of
 from pipeline.windows import Cap, Samples, Windows
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pipeline.detect.config import MultiHorizonConfig
+    from pipeline.detect.stretch import CoarseSamples
     from pipeline.snapshot import Stage
     from pipeline.windows import RollingSum, WindowColumns
 
@@ -50,14 +52,8 @@ class MultiHorizon:
         self._floor = np.array([[cap.floor, cap.tick / 2] for cap in self.caps])
         # The oldest return of the scale of the longest horizon, and the tested one itself.
         self._reach = self._windows + 2 * self._horizons[-1]
+        self._stretch = _stretch_of(configs, every_us, forward_fill_us)
         levels = levels_of(max(config.window for config in configs))
-        self._stretch = Stretch(
-            len(configs),
-            levels,
-            every_us=every_us,
-            forward_fill_us=forward_fill_us,
-            horizon_us=configs[0].horizons[0],
-        )
         self._coarse = [Windows(self.sums(), caps=self.caps) for _ in range(1, levels)]
         coarse = {f"windows_x{2**at}": windows for at, windows in enumerate(self._coarse, start=1)}
         self._held = HeldScores(len(configs), every_us=every_us)
@@ -85,13 +81,7 @@ class MultiHorizon:
             rows = coarse.rows[at]
             if not len(rows):
                 continue
-            ended = Samples(
-                index[rows],
-                samples.time_us[rows],
-                coarse.close[at],
-                coarse.complete[at],
-                np.full(len(rows), -1, dtype=np.int64),
-            )
+            ended = _ended(samples, coarse, at)
             stretched = windows.push(ended)
             mine = np.flatnonzero(coarse.level[rows] == at + 1)
             if len(mine):
@@ -119,6 +109,97 @@ class MultiHorizon:
             samples=columns.terms[first + 3 * which + 2, rows].astype(np.int64),
             window_steps=self._windows[index],
         )
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedHorizon:
+    """One of the returns that a score is the largest of.
+
+    Attributes:
+        horizon_us: What it spans, stretched.
+        move_bp: The return, in basis points.
+        scale_bp: What it is measured by, floored.
+        raw_scale_bp: The same without cap and floor: the root mean square of the window.
+        samples: Known returns in the window.
+        score: move / scale.
+        window_start_us: Exclusive.
+        window_end_us: Inclusive.
+    """
+
+    horizon_us: int
+    move_bp: float
+    scale_bp: float
+    raw_scale_bp: float
+    samples: int
+    score: float
+    window_start_us: int
+    window_end_us: int
+
+
+def judged_horizons(
+    config: MultiHorizonConfig, samples: Samples, row: int, *, every_us: int, forward_fill_us: int
+) -> tuple[JudgedHorizon, ...]:
+    """Return what the score of a row is made of.
+
+    Args:
+        config: Of the one symbol.
+        samples: Its samples, from the first one on.
+        row: Which of them.
+        every_us: The grid step.
+        forward_fill_us: How long a price stays valid without a trade.
+    """
+    detector = MultiHorizon([config], every_us=every_us, forward_fill_us=forward_fill_us)
+    coarse = _stretch_of([config], every_us, forward_fill_us).push(samples)
+    level = int(coarse.level[row])
+    if level:
+        row = int(np.searchsorted(coarse.rows[level - 1], row, "right")) - 1
+        samples = _ended(samples, coarse, level - 1)
+    columns = Windows(detector.sums(), caps=detector.caps).push(samples)
+    values, terms = columns.values[:, row], columns.terms[:, row]
+    floor = float(floor_of(detector.caps[0], samples.close[row : row + 1])[0])
+    found = []
+    for at, horizon_us in enumerate(config.horizons):
+        move, squares, capped = values[3 * at : 3 * at + 3]
+        known = max(int(terms[3 * at + 2]), 1)
+        scale = float(np.sqrt(max(capped / known, floor * floor)))
+        end_us = int(samples.time_us[row]) - (horizon_us << level)
+        found.append(
+            JudgedHorizon(
+                horizon_us=horizon_us << level,
+                move_bp=float(move) * 1e4,
+                scale_bp=scale * 1e4,
+                raw_scale_bp=float(np.sqrt(squares / known)) * 1e4,
+                samples=int(terms[3 * at + 2]),
+                score=abs(float(move)) / scale,
+                window_start_us=end_us - (config.window << level),
+                window_end_us=end_us,
+            )
+        )
+    return tuple(found)
+
+
+def _stretch_of(
+    configs: Sequence[MultiHorizonConfig], every_us: int, forward_fill_us: int
+) -> Stretch:
+    return Stretch(
+        len(configs),
+        levels_of(max(config.window for config in configs)),
+        every_us=every_us,
+        forward_fill_us=forward_fill_us,
+        horizon_us=configs[0].horizons[0],
+    )
+
+
+def _ended(samples: Samples, coarse: CoarseSamples, at: int) -> Samples:
+    """Return the samples of a coarser grid, the first of which is number 0."""
+    rows = coarse.rows[at]
+    return Samples(
+        samples.symbol_index[rows],
+        samples.time_us[rows],
+        coarse.close[at],
+        coarse.complete[at],
+        np.full(len(rows), -1, dtype=np.int64),
+    )
 
 
 def _put(

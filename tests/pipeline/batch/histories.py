@@ -84,7 +84,7 @@ def run_here(
     """
     folder = BatchFolder(out)
     folder.open()
-    folder.claim(config_digest(config), force=force)
+    folder.claim(config, force=force)
     sources = [look_at(path, path.name, None) for path in files]
     chains = plan_parts(sources, part_rows=part_rows, results_of=(config_digest(config),))
     folder.keep(chains)

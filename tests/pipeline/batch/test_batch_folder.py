@@ -12,6 +12,7 @@ import pytest
 
 from pipeline.batch.folder import BatchFolder
 from pipeline.errors import OutputError
+from tests.pipeline.batch.histories import CONFIG
 
 
 @contextmanager
@@ -60,7 +61,7 @@ def test_folder_with_something_in_the_way_of_a_sweep_names_the_place(folder: Bat
 def test_folder_with_something_in_the_way_of_a_new_start_names_the_place(
     folder: BatchFolder,
 ) -> None:
-    folder.claim("one", force=False)
+    folder.claim(CONFIG, force=False)
     (folder.path / ".parts" / "symbol=A").write_text("in the way")
     with pytest.raises(OutputError, match=rf"^{folder.path / '.parts'}: expected to write here: "):
-        folder.claim("two", force=True)
+        folder.claim(CONFIG, force=True)

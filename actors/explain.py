@@ -1,0 +1,128 @@
+"""`explain`: an alert recomputed from the bars of a batch, or of the running pipeline."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+from rich.console import Console
+from rich.table import Table
+
+from actors.runner import running_pipeline
+from pipeline.batch.recorded import RecordedBatch
+from pipeline.durations import format_duration
+from pipeline.errors import ReplayError
+from pipeline.explain import Explanation, explain, microseconds
+from pipeline.schema import TIME
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from pathlib import Path
+
+
+def run_explain(
+    alert_id: str, *, directory: Path | None, address: str | None, as_json: bool
+) -> int:
+    """Print why there was an alert; return 0 if it could be repeated to the bit, else 1.
+
+    Args:
+        alert_id: As in ALERTS.
+        directory: Of a finished batch; null asks the running pipeline.
+        address: Of its cluster.
+        as_json: Print one JSON object.
+
+    Raises:
+        CryptoctopusError: There is no such alert, or the bars behind it are not there any more.
+    """
+    if directory is None:
+        found = _of_pipeline(alert_id, address)
+    else:
+        found = _of_batch(alert_id, RecordedBatch(directory))
+    if as_json:
+        print(json.dumps(_as_json(found)))  # noqa: T201 - the result
+    else:
+        _print(found)
+    return 0 if found.same else 1
+
+
+def _of_batch(alert_id: str, batch: RecordedBatch) -> Explanation:
+    alert = batch.alert(alert_id)
+    start_us, end_us = (microseconds(alert[at]) for at in ("start_time", "peak_time"))
+    # Mostly what the windows reach is enough; the stretch of a thin market may know more.
+    since_us = start_us - batch.config.silence_us
+    found = explain(alert, batch.bars(alert["symbol"], since_us, end_us), batch.config)
+    if found.same:
+        return found
+    return explain(alert, batch.bars(alert["symbol"], None, end_us), batch.config)
+
+
+def _of_pipeline(alert_id: str, address: str | None) -> Explanation:
+    with running_pipeline(address) as pipeline:
+        alerts = pipeline.snapshot(0).alerts
+        found = alerts.filter(pl.col("alert_id") == alert_id)
+        if found.is_empty():
+            raise ReplayError(
+                f"the running pipeline: expected alert {alert_id}, found {alerts.height:,} others"
+            )
+        bars, config = pipeline.bars(), pipeline.config()
+    alert = found.row(0, named=True)
+    own = bars.filter(pl.col("symbol") == alert["symbol"])
+    until = own["open_time"] < alert["peak_time"]
+    # A bar that was restated counts as it was told last.
+    newest = own.filter(until).unique("open_time", keep="last").sort("open_time")
+    return explain(alert, newest, config)
+
+
+def _as_json(found: Explanation) -> dict[str, Any]:
+    written = asdict(found) | {"same": found.same}
+    return json.loads(json.dumps(written, default=str))  # type: ignore[no-any-return]
+
+
+def _print(found: Explanation) -> None:
+    alert = found.alert
+    console = Console(width=160, highlight=False)
+    console.print(f"{alert['alert_id']}: {alert['severity']}, {alert['status']}")
+    console.print(
+        f"started {alert['start_time']:%F %T}, score {found.start_score:.3f}: "
+        f"{found.enter:g} was enough"
+    )
+    console.print(
+        f"peaked  {alert['peak_time']:%F %T}, score {found.peak_score:.3f}, price "
+        f"{found.peak_close:.10g}, {alert['move_bp']:+.1f} bp since before the start"
+    )
+    if found.horizons:
+        console.print(_horizon_table(found))
+    told = "the same to the bit" if found.same else _difference(alert["peak_score"])
+    console.print(
+        f"recomputed from {found.bars:,} bars since {found.first_bar:%F %T}: "
+        f"peak score {found.peak_score!r}, {told}"
+    )
+
+
+def _horizon_table(found: Explanation) -> Table:
+    table = Table(title="at the peak")
+    columns: Sequence[str] = ("over", "move bp", "scale bp", "uncapped", "score", "judged by")
+    for column in columns:
+        table.add_column(column, justify="left" if column == "judged by" else "right")
+    for one in found.horizons:
+        start, end = (
+            pl.Series([at]).cast(TIME)[0] for at in (one.window_start_us, one.window_end_us)
+        )
+        table.add_row(
+            format_duration(one.horizon_us),
+            f"{one.move_bp:+.2f}",
+            f"{one.scale_bp:.3f}",
+            f"{one.raw_scale_bp:.3f}",
+            f"{one.score:.3f}",
+            f"{one.samples} returns, ({start:%T}, {end:%T}]",
+        )
+    return table
+
+
+def _difference(recorded: float) -> str:
+    return (
+        f"but {recorded!r} was recorded: the bars do not reach far enough back, or the program or "
+        "the thresholds of its windows are not those of the run"
+    )

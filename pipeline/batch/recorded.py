@@ -1,0 +1,64 @@
+"""What a batch has left, read again: its configuration, an alert, the bars behind it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from pipeline.batch.folder import ALERTS_FILE, BatchFolder, partition
+from pipeline.config import Config
+from pipeline.errors import ReplayError
+from pipeline.schema import BARS, TIME
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+
+class RecordedBatch:
+    """A finished batch.
+
+    Args:
+        path: Its output directory.
+
+    Raises:
+        ReplayError: There is no finished batch.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        if not (path / ALERTS_FILE).is_file():
+            raise ReplayError(f"{path}: expected the results of a batch, found no {ALERTS_FILE}")
+        self.config = Config.model_validate(BatchFolder(path).claimed_by().config)
+
+    def alert(self, alert_id: str) -> dict[str, Any]:
+        """Return an ALERTS row.
+
+        Raises:
+            ReplayError: It is not there.
+        """
+        alerts = pl.read_parquet(self._path / ALERTS_FILE)
+        found = alerts.filter(pl.col("alert_id") == alert_id)
+        if found.is_empty():
+            raise ReplayError(
+                f"{self._path / ALERTS_FILE}: expected alert {alert_id}, found {alerts.height:,} "
+                "others"
+            )
+        return found.row(0, named=True)
+
+    def bars(self, symbol: str, since_us: int | None, until_us: int) -> pl.DataFrame:
+        """Return BARS of a symbol that opened in [since_us, until_us), in time order.
+
+        Args:
+            symbol: Which.
+            since_us: Null is from the first on.
+            until_us: Exclusive.
+        """
+        folder = self._path / "bars" / partition(symbol)
+        paths = sorted(folder.glob("date=*/part-*.parquet"))
+        if not paths:
+            return BARS.to_frame()
+        wanted = pl.col("open_time") < pl.lit(until_us).cast(TIME)
+        if since_us is not None:
+            wanted &= pl.col("open_time") >= pl.lit(since_us).cast(TIME)
+        return pl.scan_parquet(paths, hive_partitioning=False).filter(wanted).collect()

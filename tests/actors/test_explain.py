@@ -1,0 +1,148 @@
+"""`cryptoctopus explain` of a batch's alert, as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import math
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from actors.cli import main
+from pipeline.config import Config
+from tests.pipeline.batch.histories import START_MS, Row, run_here, write_dump
+
+CONFIG = Config.model_validate(
+    {
+        "symbols": ["BTCUSDT"],
+        "features": ["realized_vol_1m"],
+        "sampling": {"every": "1s"},
+    }
+)
+
+#: A jump by 100 basis points after 800 seconds of returns of 10, up, up, down, down.
+ALERT = f"BTCUSDT-multi_horizon-{START_MS // 1000 * 1_000_000 + 800_000_000}"
+
+
+def jump(*, every_s: int = 1) -> list[Row]:
+    """A trade each `every_s` seconds; the last one is at the jump."""
+    rows, price = [], 10_000.0
+    for at in range(800 // every_s):
+        price *= math.exp((1, 1, -1, -1)[at % 4] * 1e-3)
+        if at == 800 // every_s - 1:
+            price *= math.exp(1e-2)
+        time_ms = START_MS + (at + 1) * every_s * 1000 - 500
+        rows.append(Row(at + 1, f"{price:.8f}", "1", time_ms))
+    return rows
+
+
+@pytest.fixture(scope="module")
+def batch(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("explain")
+    dump = write_dump(folder / "BTCUSDT-aggTrades-2023-11-14.csv", jump())
+    run_here(folder / "out", dump, config=CONFIG)
+    return folder / "out"
+
+
+def explained(
+    capsys: pytest.CaptureFixture[str], out: Path, alert: str = ALERT
+) -> tuple[int, dict[str, Any]]:
+    code = main(["explain", alert, "--from", str(out), "--json"])
+    return code, json.loads(capsys.readouterr().out)
+
+
+def test_explain_shows_each_return_and_the_scale_it_was_measured_by(
+    capsys: pytest.CaptureFixture[str], batch: Path
+) -> None:
+    code, found = explained(capsys, batch)
+    assert (code, found["same"], found["enter"], found["bars"]) == (0, True, 6.0, 800)
+    # The newest 5 and 15 returns but for the jump make -10 basis points, the newest 30 make -20.
+    # Over 5 and 15 steps all returns are of 10; over 30 of 20, 0, 20, 0.
+    moves, scales, scores = [90.0, 90.0, 80.0], [10.0, 10.0, math.sqrt(200)], [9.0, 9.0, 5.65685]
+    horizons = found["horizons"]
+    assert [one["horizon_us"] for one in horizons] == [5_000_000, 15_000_000, 30_000_000]
+    assert [one["move_bp"] for one in horizons] == pytest.approx(moves, abs=1e-4)
+    assert [one["scale_bp"] for one in horizons] == pytest.approx(scales, abs=1e-3)
+    assert [one["raw_scale_bp"] for one in horizons] == pytest.approx(scales, abs=1e-3)
+    assert [one["score"] for one in horizons] == pytest.approx(scores, abs=1e-3)
+    assert [one["samples"] for one in horizons] == [300, 300, 300]
+    ends = [ALERT_US - one["horizon_us"] for one in horizons]
+    assert [one["window_end_us"] for one in horizons] == ends
+    assert [one["window_start_us"] for one in horizons] == [end - 300_000_000 for end in ends]
+    assert found["peak_score"] == max(one["score"] for one in horizons)
+    assert found["start_score"] == found["peak_score"] == found["alert"]["peak_score"]
+
+
+ALERT_US = int(ALERT.rpartition("-")[2])
+
+
+def test_explain_of_a_thin_market_shows_the_stretched_returns(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    dump = write_dump(tmp_path / "BTCUSDT-aggTrades-2023-11-14.csv", jump(every_s=4))
+    config = CONFIG.model_copy(
+        update={"detector": CONFIG.detector.model_copy(update={"window": 60_000_000})}
+    )
+    run_here(tmp_path / "out", dump, config=config)
+    alert = pl.read_parquet(tmp_path / "out" / "alerts.parquet").row(0, named=True)
+    code, found = explained(capsys, tmp_path / "out", alert["alert_id"])
+    assert (code, found["same"]) == (0, True)
+    # A trade in four seconds leaves a gap of 3.5 s: 3.5 of these fit into 20 s, not into 10.
+    assert [one["horizon_us"] for one in found["horizons"]] == [20_000_000, 60_000_000, 120_000_000]
+    assert found["peak_score"] == max(one["score"] for one in found["horizons"])
+
+
+def test_explain_for_people_says_what_was_enough_and_that_it_is_the_same(
+    capsys: pytest.CaptureFixture[str], batch: Path
+) -> None:
+    assert main(["explain", ALERT, "--from", str(batch)]) == 0
+    text = capsys.readouterr().out
+    assert "major, open" in text
+    assert "score 9.000: 6 was enough" in text
+    assert "+90.00" in text
+    assert "300 returns, (22:21:35, 22:26:35]" in text
+    assert "the same to the bit" in text
+
+
+def test_explain_of_changed_bars_says_that_they_do_not_repeat_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    dump = write_dump(tmp_path / "BTCUSDT-aggTrades-2023-11-14.csv", jump())
+    run_here(tmp_path / "out", dump, config=CONFIG)
+    path = min((tmp_path / "out" / "bars").rglob("*.parquet"))
+    changed = pl.col("close") * pl.when(pl.int_range(pl.len()) == 700).then(1.0001).otherwise(1.0)
+    pl.read_parquet(path).with_columns(changed).write_parquet(path)
+    code, found = explained(capsys, tmp_path / "out")
+    assert (code, found["same"]) == (1, False)
+    assert main(["explain", ALERT, "--from", str(tmp_path / "out")]) == 1
+    assert "was recorded: the bars do not reach" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("alert", "place", "problem"),
+    [
+        (ALERT, "nowhere", "expected the results of a batch, found no alerts.parquet"),
+        (
+            "BTCUSDT-multi_horizon-1",
+            "out",
+            "expected alert BTCUSDT-multi_horizon-1, found 1 others",
+        ),
+    ],
+)
+def test_explain_that_cannot_be_done_says_why(
+    capsys: pytest.CaptureFixture[str], batch: Path, alert: str, place: str, problem: str
+) -> None:
+    assert main(["explain", alert, "--from", str(batch.parent / place)]) == 2
+    assert problem in capsys.readouterr().err
+
+
+def test_explain_without_the_bars_behind_an_alert_says_so(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    dump = write_dump(tmp_path / "BTCUSDT-aggTrades-2023-11-14.csv", jump())
+    run_here(tmp_path / "out", dump, config=CONFIG)
+    max((tmp_path / "out" / "bars").rglob("*.parquet")).unlink()  # of the last bar
+    assert main(["explain", ALERT, "--from", str(tmp_path / "out")]) == 2
+    assert "expected the bar that ended at its start_time" in capsys.readouterr().err
