@@ -120,7 +120,8 @@ def _samples(bars: pl.DataFrame, end_us: NDArray[np.int64]) -> Samples:
     return Samples(
         symbol_index=np.zeros(len(end_us), dtype=np.int32),
         time_us=end_us,
-        close=bars["close"].fill_null(float("nan")).to_numpy(),
-        complete=bars["complete"].to_numpy(),
-        trades=bars["trades"].fill_null(-1).to_numpy(),
+        # A column may be the memory of a frame, which compiled loops do not take.
+        close=bars["close"].fill_null(float("nan")).to_numpy(writable=True),
+        complete=bars["complete"].to_numpy(writable=True),
+        trades=bars["trades"].fill_null(-1).to_numpy(writable=True),
     )

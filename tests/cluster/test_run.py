@@ -150,13 +150,16 @@ def test_run_that_is_terminated_with_all_it_started_drains_first(
     assert json.loads(report_path.read_text())["totals"]["live"] > 0
 
 
-def test_status_and_stop_find_the_running_pipeline_and_a_second_run_does_not_disturb_it(
+def test_status_explain_and_stop_find_the_running_pipeline_and_a_second_run_does_not_disturb_it(
     cluster: str, command: Start, tmp_path: Path
 ) -> None:
-    config = str(small(tmp_path))
+    # An hour of history, with jumps that there are alerts of.
+    market = {"history": "75m", "jumps_per_hour": 30.0}
+    config = str(small(tmp_path, features=["realized_vol_1h"], exchange=market))
     run = command("run", config, "--no-board", "--address", cluster)
     run.line_with("running without a board")
     wait_until(lambda: pipeline_of_the_cluster().report()["totals"]["bars"] > 2, "bars")
+    alert = pipeline_of_the_cluster().snapshot(0).alerts.row(0, named=True)
 
     second = command("run", config, "--no-board", "--address", cluster)
     status = command("status", "--json", "--address", cluster)
@@ -167,6 +170,15 @@ def test_status_and_stop_find_the_running_pipeline_and_a_second_run_does_not_dis
     assert set(json.loads("".join(status.lines))["symbols"]) == {"BTCUSDT", "ETHUSDT"}
     assert table.wait() == 0
     assert any("BTCUSDT" in line and "live" in line for line in table.lines)
+
+    explain = command("explain", alert["alert_id"], "--json", "--address", cluster)
+    unknown = command("explain", "BTCUSDT-multi_horizon-1", "--address", cluster)
+    assert explain.wait() == 0, explain.errors
+    explained = json.loads("".join(explain.lines))
+    assert explained["same"]
+    assert explained["peak_score"] == max(one["score"] for one in explained["horizons"])
+    assert unknown.wait() == 2
+    assert "expected alert BTCUSDT-multi_horizon-1, found " in unknown.errors
 
     stop = command("stop", "--address", cluster)
     assert stop.wait() == 0
