@@ -17,10 +17,14 @@ if TYPE_CHECKING:
     from pipeline.budget import Spending
 
 
+#: Of the last hour, or of all of a shorter run.
+_LOAD = ("alerts per hour", "in alarm")
+
+
 def status_table(report: dict[str, Any], snapshot: BoardSnapshot, spending: Spending) -> None:
     """Print one row a symbol, and lines about the whole and about the venue's limits."""
     table = Table()
-    for column in ("symbol", "condition", "last trade", "coverage", "lag", *COUNTS):
+    for column in ("symbol", "condition", "last trade", "coverage", "lag", *COUNTS, *_LOAD):
         table.add_column(
             column.replace("_", " "), justify="left" if column == "symbol" else "right"
         )
@@ -32,6 +36,7 @@ def status_table(report: dict[str, Any], snapshot: BoardSnapshot, spending: Spen
             f"{row['coverage_frac']:.4%}",
             _measure(row["lag_ms"], "ms"),
             *(f"{row[name]:,}" for name in COUNTS),
+            *_load(report["symbols"][row["symbol"]]),
         )
     # A table in a pipe is for reading too: 80 columns would cut it.
     console = Console(width=None if sys.stdout.isatty() else 160)
@@ -83,3 +88,7 @@ def limits_report(spending: Spending) -> dict[str, Any]:
 
 def _measure(value: float | None, unit: str) -> str:
     return "-" if value is None else f"{value:.1f} {unit}"
+
+
+def _load(row: dict[str, Any]) -> tuple[str, str]:
+    return f"{row['alerts_per_hour']:.1f}", f"{row['in_alarm_frac']:.2%}"

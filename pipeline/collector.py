@@ -10,9 +10,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from pipeline.alarms import alarm_loads
 from pipeline.board import SAMPLES, BoardPlan, BoardSnapshot
 from pipeline.delivery import Inbox, from_ipc
-from pipeline.durations import SECOND
+from pipeline.durations import HOUR, SECOND
 from pipeline.history import History
 from pipeline.latency import RecentLatencies, counted
 from pipeline.report import run_report, timing_report
@@ -29,6 +30,9 @@ MAX_HISTORY_ROWS = 2_000_000
 
 #: The alert log keeps so many; then the oldest leaves.
 MAX_ALERTS = 1_000
+
+#: How often there are alarms is told of so long, or of all of a shorter run.
+LOAD_US = HOUR
 
 #: The rate of trades is taken over so long.
 _RATE_US = 5 * SECOND
@@ -145,6 +149,10 @@ class Collector:
         """Return the run report so far."""
         seconds = (now_us - self._started_us) / SECOND
         surest = min(self._skews.values(), key=lambda skew: skew.error_us, default=None)
+        alerts = pl.DataFrame(
+            [logged.row for logged in self._alerts.values()], schema=ALERTS, orient="row"
+        )
+        since_us = max(self._started_us, now_us - LOAD_US)
         report = run_report(
             self._plan.venue,
             seconds,
@@ -152,6 +160,7 @@ class Collector:
             reconnects=sum(self._reconnects.values()),
             rejected_unnamed=sum(self._unnamed.values()),
             restarts=restarts,
+            loads=alarm_loads(alerts, self._plan.symbols, since_us, max(now_us, since_us + 1)),
         )
         return report | timing_report(self._latencies.percentiles_ms(now_us), surest)
 

@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from pipeline.alarms import AlarmLoad
     from pipeline.clock import Skew
 
 #: What is counted for every symbol, and added up.
@@ -38,6 +39,7 @@ def run_report(
     reconnects: int,
     rejected_unnamed: int,
     restarts: Mapping[str, int],
+    loads: Mapping[str, AlarmLoad],
 ) -> dict[str, Any]:
     """Return the report of a run.
 
@@ -51,10 +53,11 @@ def run_report(
         reconnects: Of all connections together.
         rejected_unnamed: Rejected messages that name no symbol; they are in the totals only.
         restarts: `symbol_actors` and `coordinator`.
+        loads: Of alarms, by symbol, over the last hour.
     """
     columns = ["first_id", "last_id", *COUNTS, "last_price", "sha256"]
     symbols = {
-        row["symbol"]: {column: row[column] for column in columns}
+        row["symbol"]: {column: row[column] for column in columns} | _told(loads[row["symbol"]])
         for row in health.iter_rows(named=True)
     }
     totals = {column: sum(row[column] for row in symbols.values()) for column in COUNTS}
@@ -67,6 +70,10 @@ def run_report(
         "symbols": symbols,
         "totals": totals,
     }
+
+
+def _told(load: AlarmLoad) -> dict[str, float]:
+    return {"alerts_per_hour": round(load.per_hour, 3), "in_alarm_frac": round(load.share, 6)}
 
 
 def timing_report(

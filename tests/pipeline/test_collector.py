@@ -2,6 +2,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from datetime import timedelta
 
 import polars as pl
 import pytest
@@ -186,10 +187,23 @@ def test_report_accounts_for_every_id() -> None:
         "alerts": 0,
         "last_price": noisy(30)["price"][5],
         "sha256": None,
+        "alerts_per_hour": 0.0,
+        "in_alarm_frac": 0.0,
     }
     assert report["totals"]["live"] == 29
     assert report["totals"]["rejected"] == 2  # they named no symbol
     assert report["symbols"]["BUSDT"]["first_id"] is None
+
+
+def test_report_tells_how_often_there_were_alarms_in_the_last_hour() -> None:
+    state = collector()
+    state.apply(envelope(engine(), noisy(120, jump_at=50), 1), S)
+    (alert,) = state.snapshot(0, S).alerts.iter_rows(named=True)
+    assert alert["end_time"] - alert["start_time"] == timedelta(seconds=31)
+    hour = state.report(START_US + 120 * S, {})["symbols"]["AUSDT"]
+    assert (hour["alerts_per_hour"], hour["in_alarm_frac"]) == (1.0, round(31 / 3600, 6))
+    later = state.report(START_US + 3700 * S, {})["symbols"]["AUSDT"]
+    assert (later["alerts_per_hour"], later["in_alarm_frac"]) == (0.0, 0.0)
 
 
 def test_snapshot_tells_which_symbols_are_connected() -> None:
