@@ -11,6 +11,7 @@ import polars as pl
 from pipeline.coverage import Coverage
 from pipeline.detect.episodes import Episodes, ScoredRows, alerts_frame
 from pipeline.detect.registry import detector_of
+from pipeline.detect.thresholds import Thresholds
 from pipeline.durations import SECOND
 from pipeline.ranges import RangeSums
 from pipeline.schema import ALERTS, BARS, FEATURES_HEAD, FEATURES_TAIL
@@ -66,6 +67,7 @@ class Analysis:
         statistics = self._features.statistics
         detectors = [config.detector_of(symbol) for symbol in symbols]
         self._detector = detector_of(detectors, config.plugins, config.sampling)
+        self._thresholds = Thresholds(detectors, every_us=self._step_us)
         self._episodes = Episodes(symbols, detectors, every_us=self._step_us)
         self.alerts = self._episodes.started
         self._windows = Windows(
@@ -77,6 +79,7 @@ class Analysis:
         self._ranges: RangeSums | None = None
         self.stages: dict[str, Stage] = {
             "windows": self._windows,
+            "thresholds": self._thresholds,
             "episodes": self._episodes,
             **{f"detector_{name}": stage for name, stage in self._detector.stages.items()},
         }
@@ -108,7 +111,10 @@ class Analysis:
             ranges = self._ranges.push(index, end_us, closed.prices, closed.open_us)
         first = len(self._features.statistics.sums)
         scores = self._detector.score(samples, columns, first)
-        episodes = self._episodes.push(ScoredRows(index, end_us, close, columns.log_return, scores))
+        limits = self._thresholds.push(index, end_us, scores)
+        episodes = self._episodes.push(
+            ScoredRows(index, end_us, close, columns.log_return, scores, limits)
+        )
         # Series by series: an expression costs more than a small column.
         features = pl.DataFrame(
             [
@@ -126,8 +132,8 @@ class Analysis:
         return StepResult(closed.frame, features, alerts)
 
     def forget(self, index: int) -> None:
-        """Start the windows of a symbol anew."""
-        for name in self.stages.keys() - {"episodes"}:
+        """Start the windows of a symbol anew; how it behaves is still known."""
+        for name in self.stages.keys() - {"episodes", "thresholds"}:
             self.stages[name].restore(index, self._blank[name])
 
     def open_alert(self, index: int) -> pl.DataFrame:

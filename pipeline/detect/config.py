@@ -6,7 +6,15 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Discriminator, Field, Tag, field_validator, model_validator
 
-from pipeline.config_fields import LISTED, WRITTEN, Section, between, written_step_us
+from pipeline.config_fields import (
+    LISTED,
+    RATE,
+    WRITTEN,
+    Section,
+    between,
+    parse_rate,
+    written_step_us,
+)
 from pipeline.detect.stretch import levels_of
 from pipeline.durations import SECOND, format_duration, parse_duration
 
@@ -31,8 +39,40 @@ class SeverityConfig(Section):
         return self
 
 
+class BudgetConfig(Section):
+    """How many episodes a symbol may have, of each severity or worse.
+
+    Attributes:
+        minor: Such as `0.5/d`: one in two days.
+        major: Such as `3/30d`.
+        critical: Likewise.
+    """
+
+    minor: Annotated[str, RATE]
+    major: Annotated[str, RATE]
+    critical: Annotated[str, RATE]
+
+    @property
+    def per_day(self) -> tuple[float, float, float]:
+        """All three, from frequent to rare."""
+        return parse_rate(self.minor), parse_rate(self.major), parse_rate(self.critical)
+
+    @model_validator(mode="after")
+    def _descending(self) -> Self:
+        minor, major, critical = self.per_day
+        if not minor > major > critical:
+            raise ValueError(
+                "expected minor more often than major, and major than critical, "
+                f"found {self.minor}, {self.major}, {self.critical}"
+            )
+        return self
+
+
 class EpisodesConfig(Section):
     """How episodes are made of scores, whatever the detector.
+
+    With a budget `enter` and `severity.major` and `critical` hold until the symbol's own scores
+    tell better ones.
 
     Attributes:
         enter: Score from which an episode starts.
@@ -41,6 +81,7 @@ class EpisodesConfig(Section):
         cool_down: How long after an end no episode of the symbol starts.
         min_move_bp: Smallest tested return, in basis points, that may start an episode.
         severity: Names for peak scores.
+        budget: How often there may be episodes; null: as often as scores are reached.
     """
 
     enter: Annotated[float, Field(gt=0)] = 6.0
@@ -49,6 +90,7 @@ class EpisodesConfig(Section):
     cool_down: Annotated[int, between("0s", "1d"), WRITTEN] = parse_duration("60s")
     min_move_bp: Annotated[float, Field(ge=0)] = 5.0
     severity: SeverityConfig = SeverityConfig()
+    budget: BudgetConfig | None = None
 
     @model_validator(mode="after")
     def _thresholds_in_order(self) -> Self:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pipeline.detect.config import EpisodesConfig, SeverityConfig
+    from pipeline.detect.config import EpisodesConfig
     from pipeline.detect.protocol import Scores
 
 
@@ -31,6 +31,7 @@ class Episode:
     end_us: int | None  # null while open
     peak_us: int
     peak_score: float
+    limits: tuple[float, float, float]  # scores to start at, to be major, to be critical
     base_close: float  # before the return that started it
     move_bp: float  # from there to the peak
     direction: int
@@ -52,7 +53,7 @@ _TIMES = (
     "window_end_us",
     "revision",
 )
-_FIGURES = ("peak_score", "base_close", "move_bp")
+_FIGURES = ("peak_score", "base_close", "move_bp")  # and the limits
 
 
 @dataclass(slots=True)
@@ -73,14 +74,16 @@ class ScoredRows:
     close: NDArray[np.float64]
     log_return: NDArray[np.float64]
     scores: Scores
+    limits: NDArray[np.float64]  # in force, by severity and row; see `Thresholds`
 
 
 class Episodes:
     """The episodes of a shard: enter, escalate, hold, end, cool down.
 
-    An episode starts at a score of `enter` with a tested return of `min_move_bp`, outside a
-    cool-down; its severity only rises; it ends once the score was below `exit` for `hold`. A sample
-    without a score is neither high nor low: it keeps an episode open and starts none.
+    An episode starts at the score in force, with a tested return of `min_move_bp`, outside a
+    cool-down; its severity only rises, by the scores that were in force at its start; it ends once
+    the score was below `exit` for `hold`. A sample without a score is neither high nor low: it
+    keeps an episode open and starts none.
     """
 
     def __init__(
@@ -89,7 +92,6 @@ class Episodes:
         self._symbols = symbols
         self._configs = configs
         self._every_us = every_us
-        self._enter = np.array([config.enter for config in configs])
         self._watches = [_Watch() for _ in symbols]
         self.started = np.zeros(len(symbols), dtype=np.int64)
 
@@ -98,7 +100,7 @@ class Episodes:
 
         An episode that changes more than once in one push is returned in its last state.
         """
-        high = rows.scores.score >= self._enter[rows.symbol_index]
+        high = rows.scores.score >= rows.limits[0]
         open_now = np.array([watch.episode is not None for watch in self._watches])
         active = np.unique(rows.symbol_index[high | open_now[rows.symbol_index]])
         changed: dict[tuple[str, int], Episode] = {}
@@ -126,6 +128,7 @@ class Episodes:
         if watch.episode is not None:
             times += [getattr(watch.episode, name) for name in _TIMES]
             figures = [getattr(watch.episode, name) for name in _FIGURES]
+            figures += watch.episode.limits
         return {
             "started": self.started[index : index + 1].copy(),
             "times": np.array([NEVER if time is None else time for time in times], dtype=np.int64),
@@ -139,10 +142,15 @@ class Episodes:
         watch = self._watches[index] = _Watch(None, times[0], times[1])
         if len(held["figures"]):
             facts: dict[str, Any] = dict(zip(_TIMES, times[2:], strict=True))
-            facts |= zip(_FIGURES, held["figures"].tolist(), strict=True)
-            severity = severity_of(facts["peak_score"], self._configs[index].severity)
+            *figures, enter, major, critical = held["figures"].tolist()
+            facts |= zip(_FIGURES, figures, strict=True)
+            limits = (enter, major, critical)
             watch.episode = Episode(
-                symbol=self._symbols[index], severity=severity, end_us=None, **facts
+                symbol=self._symbols[index],
+                severity=severity_of(facts["peak_score"], limits),
+                end_us=None,
+                limits=limits,
+                **facts,
             )
 
     def _walk(
@@ -176,9 +184,11 @@ class Episodes:
             window_end_us = now_us - horizon_us
             window_start_us = window_end_us - int(scores.window_steps[row]) * self._every_us
         score = float(scores.score[row])
+        enter, major, critical = rows.limits[:, row].tolist()
         watch.episode = Episode(
             symbol=self._symbols[index],
-            severity=severity_of(score, config.severity),
+            severity=severity_of(score, (enter, major, critical)),
+            limits=(enter, major, critical),
             start_us=now_us,
             end_us=None,
             peak_us=now_us,
@@ -202,7 +212,7 @@ class Episodes:
         assert episode is not None  # noqa: S101 - `_walk` comes here only while one is open
         now_us = int(rows.end_us[row])
         if score > episode.peak_score:
-            watch.episode = self._rise(episode, row, rows, config.severity)
+            watch.episode = self._rise(episode, row, rows)
         if score < config.exit:
             watch.calm_since_us = now_us if watch.calm_since_us is None else watch.calm_since_us
             if now_us - watch.calm_since_us >= config.hold:
@@ -214,13 +224,11 @@ class Episodes:
             watch.calm_since_us = None
         return watch.episode if watch.episode is not episode else None
 
-    def _rise(
-        self, episode: Episode, row: int, rows: ScoredRows, severity: SeverityConfig
-    ) -> Episode:
+    def _rise(self, episode: Episode, row: int, rows: ScoredRows) -> Episode:
         score = float(rows.scores.score[row])
         return replace(
             episode,
-            severity=severity_of(score, severity),
+            severity=severity_of(score, episode.limits),
             peak_us=int(rows.end_us[row]),
             peak_score=score,
             move_bp=float(np.log(rows.close[row] / episode.base_close) * 1e4),
@@ -229,11 +237,12 @@ class Episodes:
         )
 
 
-def severity_of(score: float, severity: SeverityConfig) -> str:
+def severity_of(score: float, limits: tuple[float, float, float]) -> str:
     """Return the highest name whose score is reached; `minor` is the lowest."""
-    if score >= severity.critical:
+    _, major, critical = limits
+    if score >= critical:
         return "critical"
-    return "major" if score >= severity.major else "minor"
+    return "major" if score >= major else "minor"
 
 
 def alerts_frame(episodes: Sequence[Episode], detector: str) -> pl.DataFrame:
@@ -251,6 +260,7 @@ def alerts_frame(episodes: Sequence[Episode], detector: str) -> pl.DataFrame:
             "end_time": episode.end_us,
             "peak_time": episode.peak_us,
             "peak_score": episode.peak_score,
+            "threshold": episode.limits[0],
             "move_bp": episode.move_bp,
             "direction": episode.direction,
             "horizon_s": None if episode.horizon_us is None else episode.horizon_us / SECOND,

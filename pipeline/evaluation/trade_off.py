@@ -11,6 +11,7 @@ import numpy as np
 
 from pipeline.detect.episodes import Episodes, ScoredRows
 from pipeline.detect.protocol import Scores
+from pipeline.detect.thresholds import Thresholds
 from pipeline.evaluation.known_events import days_within, expected_events
 
 if TYPE_CHECKING:
@@ -75,11 +76,14 @@ def episodes_of(run: KlinesRun, rules: EpisodesConfig) -> list[tuple[int, int]]:
         window_steps=np.zeros_like(steps),
     )
     symbol_index = np.zeros(len(rows), dtype=np.int32)
+    limits = Thresholds([rules], every_us=run.every_us).push(symbol_index, run.end_us, scores)
     made = Episodes([run.symbol], [rules], every_us=run.every_us)
     last_us = int(run.end_us[-1])
     return [
         (one.start_us, last_us if one.end_us is None else one.end_us)
-        for one in made.push(ScoredRows(symbol_index, run.end_us, run.close, returns, scores))
+        for one in made.push(
+            ScoredRows(symbol_index, run.end_us, run.close, returns, scores, limits)
+        )
     ]
 
 

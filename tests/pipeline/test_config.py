@@ -55,6 +55,7 @@ def test_config_with_symbols_only_has_the_documented_defaults(tmp_path: Path) ->
             "cool_down": "1m",
             "min_move_bp": 5.0,
             "severity": {"minor": 6.0, "major": 8.0, "critical": 12.0},
+            "budget": None,
             "name": "multi_horizon",
             "horizons": ["5s", "15s", "30s"],
             "window": "5m",
@@ -127,6 +128,41 @@ def test_config_that_does_not_say_how_long_prices_hold_takes_five_steps(
 ) -> None:
     config = load_config(write(tmp_path, f"symbols: [A]\nsampling: {sampling}"))
     assert config.model_dump(mode="json")["sampling"]["forward_fill"] == fill
+
+
+@pytest.mark.parametrize(
+    ("detector", "problem"),
+    [
+        ("{minor: 1/d, major: 2/d, critical: 1/30d}", "expected minor more often than major"),
+        ("{minor: 1/d, major: 3/30d, critical: 3/30d}", "and major than critical, found 1/d"),
+        ("{minor: 1, major: 3/30d, critical: 1/30d}", "budget.minor"),
+        ("{minor: 1/w, major: 3/30d, critical: 1/30d}", "a rate such as 0.5/d, 2/h or 3/30d"),
+        ("{minor: 0/d, major: 3/30d, critical: 1/30d}", "found '0/d'"),
+        ("{minor: 1/0d, major: 3/30d, critical: 1/30d}", "found '1/0d'"),
+        ("{minor: 1/d, major: 3/30d}", "budget.critical"),
+    ],
+)
+def test_config_with_a_budget_that_makes_no_sense_says_why(
+    tmp_path: Path, detector: str, problem: str
+) -> None:
+    text = f"symbols: [A]\ndetector: {{budget: {detector}}}"
+    (found,) = problems_of(tmp_path, text)
+    assert problem in found
+
+
+def test_config_with_a_budget_counts_it_by_the_day(tmp_path: Path) -> None:
+    rates = "{minor: 2/h, major: 0.5/d, critical: 3/30d}"
+    text = f"symbols: [A]\ndetector: {{budget: {rates}}}"
+    budget = load_config(write(tmp_path, text)).detector.budget
+    assert budget is not None
+    assert budget.per_day == (48.0, 0.5, 0.1)
+
+
+def test_config_with_a_budget_and_no_grid_says_that_time_cannot_be_counted(tmp_path: Path) -> None:
+    rates = "{minor: 2/h, major: 0.5/d, critical: 3/30d}"
+    text = f"symbols: [A]\nsampling: {{every: trade}}\ndetector: {{budget: {rates}}}"
+    (found,) = problems_of(tmp_path, text)
+    assert "detector: budget: expected a grid" in found
 
 
 @pytest.mark.parametrize("every", ["2d", "5", "x"])

@@ -232,6 +232,7 @@ class RecordedBoard:
             "end_time": None if end is None else at(end),
             "peak_time": at(begin),
             "peak_score": strength,
+            "threshold": 6.0,
             "move_bp": sign * strength * 4.1,
             "direction": sign,
             "horizon_s": 15.0,

@@ -51,6 +51,7 @@ def alerts(*rows: dict[str, Any]) -> pl.DataFrame:
                 "end_time": at(row["end"]) if "end" in row else None,
                 "peak_time": at(start),
                 "peak_score": 7.123,
+                "threshold": 6.0,
                 "move_bp": -12.34,
                 "direction": row.get("direction", -1),
                 "horizon_s": 5.0,

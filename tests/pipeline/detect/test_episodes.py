@@ -13,6 +13,9 @@ S = 1_000_000
 
 Held = dict[str, NDArray[np.generic]]
 
+#: What is in force.
+LIMITS = (6.0, 8.0, 12.0)
+
 CONFIG = EpisodesConfig(enter=6.0, exit=3.0, hold="3s", cool_down="5s", min_move_bp=5.0)
 
 
@@ -33,6 +36,7 @@ def rows(*scores: float, start_s: int = 100, move_bp: float = 20.0, symbol: int 
             samples=np.full(count, 120),
             window_steps=np.full(count, 120),
         ),
+        limits=np.tile(np.array([LIMITS]).T, count),
     )
 
 
@@ -60,6 +64,7 @@ def test_episode_starts_at_enter_and_tells_what_judged_it() -> None:
         end_us=None,
         peak_us=101 * S,
         peak_score=6.0,
+        limits=LIMITS,
         base_close=pytest.approx(100.0),
         move_bp=20.0,
         direction=1,
@@ -79,6 +84,28 @@ def test_episode_rises_with_its_peak_and_its_severity_never_falls() -> None:
     assert watch.push(rows(8.0, 3.1, start_s=103)) == []
     (higher,) = watch.push(rows(12.0, start_s=105))
     assert summary(higher) == (100, None, 12.0, "critical", 2)
+
+
+def test_episode_is_judged_by_the_scores_in_force_at_its_start() -> None:
+    watch = episodes()
+    (episode,) = watch.push(rows(6.0))
+    raised = rows(12.0, start_s=101)
+    raised.limits[:] = [[7.0], [13.0], [20.0]]
+    held = watch.snapshot(0)
+    (risen,) = watch.push(raised)
+    assert (risen.severity, risen.limits) == ("critical", LIMITS)
+    restored = episodes()
+    restored.restore(0, held)
+    assert restored.open_episode(0) == episode
+    assert restored.push(raised) == [risen]
+    assert alerts_frame([risen], "zscore")["threshold"].to_list() == [6.0]
+
+
+def test_episode_starts_at_the_score_in_force() -> None:
+    raised = rows(6.9, 7.0)
+    raised.limits[:] = [[7.0], [13.0], [20.0]]
+    (episode,) = episodes().push(raised)
+    assert (episode.start_us, episode.severity) == (101 * S, "minor")
 
 
 def test_episode_that_rises_tells_the_move_from_its_base_as_a_log_return() -> None:
@@ -186,7 +213,7 @@ def test_restore_of_calm_ends_what_was_open() -> None:
 
 def test_severity_of_a_score_is_the_highest_name_reached() -> None:
     scores = (6.0, 7.99, 8.0, 11.99, 12.0, 99.0)
-    assert [severity_of(score, CONFIG.severity) for score in scores] == [
+    assert [severity_of(score, LIMITS) for score in scores] == [
         "minor", "minor", "major", "major", "critical", "critical",
     ]  # fmt: skip
 
