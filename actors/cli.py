@@ -289,6 +289,24 @@ def explain(
 
 
 @app.command()
+def thresholds(
+    symbol: Annotated[
+        str | None, typer.Argument(metavar="[SYMBOL]", help="Whose; else those of all.")
+    ] = None,
+    *,
+    settings: Annotated[
+        list[str], typer.Option("--set", metavar="KEY=VALUE", help="Such as enter=7; repeatable.")
+    ] = [],  # noqa: B006 - as above
+    why: Annotated[str, typer.Option(metavar="TEXT", help="For the audit.")] = "no reason given",
+    address: Address = None,
+) -> None:
+    """Show from which scores the running pipeline alerts, or change them while it runs."""
+    from actors.thresholds import run_thresholds  # noqa: PLC0415 - as above
+
+    run_thresholds(symbol, settings, why, address=address)
+
+
+@app.command()
 def stop(*, address: Address = None) -> None:
     """Drain and stop the running pipeline."""
     from actors.runner import stop_pipeline  # noqa: PLC0415 - as above

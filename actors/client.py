@@ -11,12 +11,16 @@ from actors.session import find_budget, find_coordinator
 from pipeline.errors import ClusterError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+    from datetime import datetime
+
     import polars as pl
     from ray.actor import ActorHandle
 
     from actors.coordinator import CoordinatorStatus
     from pipeline.board import BoardSnapshot
     from pipeline.budget import Spending
+    from pipeline.changes import Outcome
     from pipeline.config import Config
 
 _TIMEOUT_S = 10.0
@@ -76,13 +80,27 @@ class PipelineClient:
         status: CoordinatorStatus = self._call("status")
         return status
 
+    def ask_change(
+        self, *, asked: datetime, by: str, symbol: str | None, settings: Sequence[str], why: str
+    ) -> int:
+        """Ask for thresholds to be changed; return the number of the change."""
+        number: int = self._call(
+            "ask_change", asked=asked, by=by, symbol=symbol, settings=settings, why=why
+        )
+        return number
+
+    def change_outcome(self, number: int) -> Outcome | None:
+        """Return what became of a change; null while nobody has settled it."""
+        outcome: Outcome | None = self._call("change_outcome", number)
+        return outcome
+
     def request_stop(self) -> None:
         """Ask for the pipeline to be stopped."""
         self._call("request_stop")
 
-    def _call(self, method: str, *arguments: object) -> Any:  # noqa: ANN401 - typed by each caller
+    def _call(self, method: str, *arguments: object, **named: object) -> Any:  # noqa: ANN401 - typed by each caller
         try:
-            reference = getattr(self._coordinator, method).remote(*arguments)
+            reference = getattr(self._coordinator, method).remote(*arguments, **named)
             return ray.get(reference, timeout=_TIMEOUT_S)
         except RayError as error:
             raise ClusterError(f"the coordinator does not answer {method}: {error}") from error

@@ -10,14 +10,17 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
 
+from pipeline.changes import ChangeLog
 from pipeline.collector import Collector
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Mapping
+    from collections.abc import Callable, Mapping, Sequence
+    from datetime import datetime
 
     import polars as pl
 
     from pipeline.board import BoardPlan, BoardSnapshot, BoardSource
+    from pipeline.changes import Change, Outcome
     from pipeline.config import BoardConfig, Config
     from pipeline.delivery import Envelope
 
@@ -45,10 +48,12 @@ class CoordinatorStatus:
     Attributes:
         incarnation: Changes with every restart.
         stop_requested: Somebody asked the pipeline to stop.
+        changes: Of thresholds, that somebody asked for.
     """
 
     incarnation: str
     stop_requested: bool
+    changes: tuple[Change, ...]
 
 
 class Coordinator:
@@ -69,6 +74,7 @@ class Coordinator:
         self._restarts: Mapping[str, int] = {"symbol_actors": 0, "coordinator": 0}
         self._board: BoardServer | None = None
         self._stop_requested = False
+        self._changes = ChangeLog()
 
     def push(self, envelope: Envelope) -> int:
         """Apply a frame unless it was applied before; return the producer's watermark."""
@@ -88,7 +94,8 @@ class Coordinator:
     def report(self) -> dict[str, Any]:
         """Return the run report so far."""
         with self._lock:
-            return self._collector.report(_now_us(), self._restarts)
+            report = self._collector.report(_now_us(), self._restarts)
+            return report | {"changes": self._changes.report()}
 
     def config(self) -> Config:
         """Return what the pipeline runs."""
@@ -113,7 +120,27 @@ class Coordinator:
 
     def status(self) -> CoordinatorStatus:
         """Return where it stands."""
-        return CoordinatorStatus(self._incarnation, self._stop_requested)
+        with self._lock:
+            changes = tuple(self._changes.open())
+        return CoordinatorStatus(self._incarnation, self._stop_requested, changes)
+
+    def ask_change(
+        self, *, asked: datetime, by: str, symbol: str | None, settings: Sequence[str], why: str
+    ) -> int:
+        """Ask whoever supervises the pipeline to change thresholds; return the change's number."""
+        with self._lock:
+            return self._changes.ask(asked=asked, by=by, symbol=symbol, settings=settings, why=why)
+
+    def settle_change(self, outcome: Outcome, config: Config) -> None:
+        """Take what became of a change, and what the pipeline runs now."""
+        with self._lock:
+            self._config = config
+            self._changes.settle(outcome)
+
+    def change_outcome(self, number: int) -> Outcome | None:
+        """Return what became of a change; null while nobody has settled it."""
+        with self._lock:
+            return self._changes.outcome(number)
 
     def request_stop(self) -> None:
         """Ask whoever supervises the pipeline to stop it."""

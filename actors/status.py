@@ -39,7 +39,7 @@ def status_table(report: dict[str, Any], snapshot: BoardSnapshot, spending: Spen
             *_load(report["symbols"][row["symbol"]]),
         )
     # A table in a pipe is for reading too: 80 columns would cut it.
-    console = Console(width=None if sys.stdout.isatty() else 160)
+    console = Console(width=None if sys.stdout.isatty() else 200)
     console.print(table)
     restarts = report["restarts"]
     console.print(

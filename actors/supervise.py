@@ -15,6 +15,7 @@ from actors.allowance import Allowance
 from actors.following import Following
 from actors.listing import listed_instruments
 from actors.rest import RestClient
+from actors.retuning import Audit
 from actors.session import COORDINATOR
 from actors.trust import trust_of
 from pipeline.board import board_plan
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from ray.actor import ActorHandle
 
     from pipeline.board import BoardPlan
+    from pipeline.changes import Change
     from pipeline.config import Config
     from pipeline.sharding import Shard
     from pipeline.venues.protocol import Instrument, Venue
@@ -42,6 +44,9 @@ _DRAIN_TIMEOUT_S = 40.0
 
 #: In storage.directory: until when which venue wants no requests.
 _BANS = "bans.json"
+
+#: Likewise: every change of thresholds.
+_AUDIT = "changes.jsonl"
 
 #: All symbol actors together ask for at most this share of the cluster's CPUs.
 _CPU_SHARE = 0.5
@@ -65,6 +70,7 @@ class Pipeline:
         self._coordinator: ActorHandle[Any] | None = None
         self._budget: ActorHandle[Any] | None = None
         self._incarnation: str | None = None
+        self._audit = Audit(Path(config.storage.directory).absolute() / _AUDIT)
         self._symbol_actors: dict[str, ActorHandle[Any]] = {}
         self._starts: dict[ObjectRef[Any], str] = {}
         self._working: set[str] = set()
@@ -161,6 +167,7 @@ class Pipeline:
                 self._serve_board()
             self._incarnation = status.incarnation
         self._coordinator.note_restarts.remote(self.restarts)
+        self._watch_changes(status.changes)
         return bool(status.stop_requested)
 
     def stop(self) -> dict[str, Any] | None:
@@ -239,6 +246,16 @@ class Pipeline:
         if new is not None:
             self._planned.append(new)
 
+    def _watch_changes(self, changes: Sequence[Change]) -> None:
+        """Make the changes of thresholds that somebody asked for."""
+        assert self._coordinator is not None  # noqa: S101 - asked for only while it is watched
+        for change in changes:
+            self._config, outcome = self._audit.settle(change, self._config)
+            for actor in self._symbol_actors.values():
+                actor.retune.remote(self._config)
+            self._plan = board_plan(self._config, self._roster.instruments, self._roster.ended)
+            self._coordinator.settle_change.remote(outcome, self._config)
+
     def _end_shard(self, name: str) -> None:
         assert self._coordinator is not None  # noqa: S101 - ended only while it is watched
         self._planned = [shard for shard in self._planned if shard.name != name]
@@ -270,7 +287,7 @@ class Pipeline:
                 _raise_if_dead(name, error)  # else Ray restarts it, and it is started again
 
     def _start_symbol_actor(self, name: str) -> None:
-        self._starts[self._symbol_actors[name].start.remote()] = name
+        self._starts[self._symbol_actors[name].start.remote(self._config)] = name
 
     def _watch_symbol_actors(self) -> None:
         if not self._symbol_actors:

@@ -103,15 +103,21 @@ class SymbolWorker:
         self._reported_s = 0.0
         self._latencies = no_counts()
 
-    def start(self) -> None:
-        """Open the feed and start to work; a second call changes nothing."""
+    def start(self, config: Config | None = None) -> None:
+        """Open the feed and start to work; a second call changes nothing.
+
+        Args:
+            config: What changed since this was made; null: nothing.
+        """
         with self._starting:
             if not self._started:
+                self._config = self._config if config is None else config
                 self._open()
                 self._started = True
 
     def _open(self) -> None:
         symbols = self._shard.symbols
+        self._tuned = self._config  # what the flush thread knows of
         self._engine = ShardEngine(
             symbols, self._config, continuity=self._venue.continuity, restates=True
         )
@@ -138,6 +144,11 @@ class SymbolWorker:
         self._delivery.start()
         self._flushing.start()
         logger.info("started shard=%s symbols=%d", self._shard.name, len(symbols))
+
+    def retune(self, config: Config) -> None:
+        """Take other thresholds with the next flush."""
+        with self._starting:
+            self._config = config
 
     def stop(self, timeout_s: float = 5.0) -> bool:
         """Close the feed, report what is left, and say whether all of it was acknowledged."""
@@ -177,6 +188,10 @@ class SymbolWorker:
         """Compute what arrived since the last flush, and report it."""
         if self._delivery.full:
             return
+        config = self._config
+        if config is not self._tuned:
+            self._engine.retune(config)
+            self._tuned = config
         backfilled = self._take_findings()
         trades = self._take_trades()
         skew = self._catch_up.skew()

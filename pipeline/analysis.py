@@ -24,6 +24,7 @@ if TYPE_CHECKING:
 
     from pipeline.closed_bars import ClosedBars
     from pipeline.config import Config
+    from pipeline.detect.config import EpisodesConfig
     from pipeline.detect.protocol import Scores
     from pipeline.snapshot import Stage
 
@@ -135,6 +136,16 @@ class Analysis:
         """Start the windows of a symbol anew; how it behaves is still known."""
         for name in self.stages.keys() - {"episodes", "thresholds"}:
             self.stages[name].restore(index, self._blank[name])
+
+    @property
+    def limits(self) -> NDArray[np.float64]:
+        """By symbol, the scores from which an episode starts, is major, is critical."""
+        return self._thresholds.in_force
+
+    def retune(self, rules: Sequence[EpisodesConfig]) -> None:
+        """Take other rules for episodes, symbol by symbol."""
+        self._thresholds.retune(rules)
+        self._episodes.retune(rules)
 
     def open_alert(self, index: int) -> pl.DataFrame:
         """Return ALERTS of a symbol's open episode: one row, or none."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -56,6 +57,50 @@ def load_config(path: Path, settings: Sequence[str] = ()) -> Config:
     if problems:
         raise ConfigError(str(path), problems)
     return config
+
+
+#: What of a detector may change while it runs: when there is an alert, not what a score is.
+CHANGEABLE = ("enter", "exit", "hold", "cool_down", "min_move_bp", "severity", "budget")
+
+
+def retuned(config: Config, symbol: str | None, settings: Sequence[str]) -> Config:
+    """Return a running configuration with other thresholds.
+
+    Args:
+        config: In effect.
+        symbol: Whose; null for all.
+        settings: `enter=7`, `severity.major=9`, `budget=null`: keys of `detector` in CHANGEABLE.
+
+    Raises:
+        ConfigError: The symbol is not watched, a key cannot change, or what results is wrong;
+            lists every problem.
+    """
+    place = "thresholds"
+    if symbol is not None and symbol not in config.symbols:
+        problem = f"expected a symbol that is watched, found {symbol}"
+        raise ConfigError(place, [problem])
+    raw = config.model_dump(mode="json")
+    if symbol is None:
+        sections = [raw["detector"], *(one["detector"] for one in raw["overrides"].values())]
+    else:
+        override = raw["overrides"].setdefault(symbol, {"detector": copy.deepcopy(raw["detector"])})
+        sections = [override["detector"]]
+    problems = []
+    for setting in settings:
+        key = setting.partition("=")[0].partition(".")[0]
+        if key not in CHANGEABLE:
+            problems.append(f"--set: expected one of {', '.join(CHANGEABLE)}, found {setting!r}")
+            continue
+        wrong = [_apply_setting(one, setting) for one in sections]
+        problems += [text for text in wrong[:1] if text is not None]
+    try:
+        changed = Config.model_validate(raw)
+    except ValidationError as error:
+        problems.extend(_describe(error))
+    if problems:
+        raise ConfigError(place, problems)
+    changes = {"detector": changed.detector, "overrides": changed.overrides}
+    return config.model_copy(update=changes)
 
 
 def _read_mapping(text: str, path: str) -> dict[str, Any]:

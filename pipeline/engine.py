@@ -246,6 +246,16 @@ class ShardEngine:
         """
         self._ledger.give_up(self._index[symbol], last_id)
 
+    def retune(self, config: Config) -> None:
+        """Take other rules for episodes; open ones keep the scores they started under.
+
+        They hold from the next row on, and for what is told again of rows before.
+
+        Args:
+            config: What it was made with, but for thresholds of detectors.
+        """
+        self._analysis.retune([config.detector_of(symbol) for symbol in self.symbols])
+
     def snapshot(self) -> pl.DataFrame:
         """Return all that later results depend on: one row a symbol, list columns of numbers.
 
@@ -290,7 +300,7 @@ class ShardEngine:
             self._tallies,
             venue_us=venue_us,
             feed=FeedState() if feed is None else feed,
-            alerts=self._analysis.alerts,
+            analysis=self._analysis,
             sha256=[digest.hexdigest() for digest in self._digests] or None,
         )
         if feed is None:

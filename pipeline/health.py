@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
+    from pipeline.analysis import Analysis
     from pipeline.closed_bars import ClosedBars
     from pipeline.conditions import FeedState
     from pipeline.ledger import Ledger
@@ -98,7 +99,7 @@ def health_frame(
     *,
     venue_us: int | None,
     feed: FeedState,
-    alerts: NDArray[np.int64],
+    analysis: Analysis,
     sha256: Sequence[str] | None,
 ) -> pl.DataFrame:
     """Return HEALTH.
@@ -109,7 +110,7 @@ def health_frame(
         tallies: Of these symbols.
         venue_us: The venue's clock; null while it is unknown.
         feed: Of the connection that carries these symbols.
-        alerts: Per symbol, how many started.
+        analysis: Of these symbols.
         sha256: Per symbol; null without digests.
     """
     pending, here = ledger.pending, ledger.live + ledger.backfilled
@@ -140,7 +141,10 @@ def health_frame(
             "incomplete_bars": tallies.incomplete_bars.copy(),
             "restated": tallies.restated.copy(),
             "breaks": tallies.breaks.copy(),
-            "alerts": alerts.copy(),
+            "alerts": analysis.alerts.copy(),
+            "enter": analysis.limits[:, 0].copy(),
+            "major": analysis.limits[:, 1].copy(),
+            "critical": analysis.limits[:, 2].copy(),
             "sha256": None if sha256 is None else pl.Series(sha256, dtype=pl.String),
         },
         schema=HEALTH,

@@ -111,6 +111,9 @@ HEALTH = pl.Schema(
         "restated": pl.Int64(),  # bars told again because a missing trade came, each time
         "breaks": pl.Int64(),  # rows in turn whose `first_id` does not follow the `last_id` before
         "alerts": pl.Int64(),
+        "enter": pl.Float64(),  # score from which an episode starts, as of now
+        "major": pl.Float64(),  # from which it is major
+        "critical": pl.Float64(),
         "sha256": pl.String(),  # over every applied trade; null unless actors.digest
     }
 )

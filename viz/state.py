@@ -204,6 +204,12 @@ class BoardState:
             known = known.join(reported, on="symbol", how="left", maintain_order="left")
         return known
 
+    def _enter(self) -> list[float]:
+        """Return the score each symbol's episodes start from: as reported, or as configured."""
+        written = {} if self._plan is None else self._plan.enter
+        reported = dict(self._health.select("symbol", "enter").iter_rows())
+        return [reported.get(symbol, written[symbol]) for symbol in self._symbols]
+
     def _tick(self, *, now_s: float, stamp_ms: int) -> Tick:
         venue_us = self._venue_us
         silent_s = max(0.0, now_s - self._moved_at_s)
@@ -231,6 +237,7 @@ class BoardState:
             restarts=self._restarts,
             price=cells["price"].to_list(),
             volatility=cells["volatility"].to_list(),
+            enter=self._enter(),
             score=cells["score"].to_list(),
             baseline=cells["baseline"].to_list(),
             elevated=cells["elevated"].to_list(),

@@ -32,7 +32,6 @@ class Plan(msgspec.Struct, frozen=True):
     venue: str
     symbols: tuple[str, ...]
     tick_size: list[float]
-    enter: list[float]  # score at which an episode starts
     every_ms: float
     headline: str
     detector: str
@@ -55,6 +54,7 @@ class Tick(msgspec.Struct, frozen=True):
     restarts: int
     price: list[float | None]
     volatility: list[float | None]
+    enter: list[float]  # score from which an episode starts
     score: list[float | None]  # signed by the direction of the tested return
     baseline: list[float | None]
     elevated: list[float | None]
@@ -70,7 +70,6 @@ def plan_json(plan: BoardPlan) -> str:
         venue=plan.venue,
         symbols=plan.symbols,
         tick_size=[plan.tick_size[symbol] for symbol in plan.symbols],
-        enter=[plan.enter[symbol] for symbol in plan.symbols],
         every_ms=plan.every_us / 1e3,
         headline=plan.headline,
         detector=plan.detector,

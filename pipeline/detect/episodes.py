@@ -110,6 +110,10 @@ class Episodes:
                 changed[episode.symbol, episode.start_us] = episode
         return list(changed.values())
 
+    def retune(self, configs: Sequence[EpisodesConfig]) -> None:
+        """Take other rules; an open episode ends by them, and keeps the scores of its start."""
+        self._configs = configs
+
     def open_episode(self, index: int) -> Episode | None:
         """Return the open episode of a symbol."""
         return self._watches[index].episode

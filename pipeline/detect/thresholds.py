@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.detect.budget_loop import LOW_US, NEWEST, watch
+from pipeline.detect.budget_loop import LOW_US, NEWEST, fit, watch
 from pipeline.durations import DAY, HOUR
 from pipeline.marks import NEVER
 
@@ -41,9 +41,14 @@ class Thresholds:
     """
 
     def __init__(self, configs: Sequence[EpisodesConfig], *, every_us: int | None) -> None:
+        self._every_us = every_us
+        self._take(configs)
+
+    def _take(self, configs: Sequence[EpisodesConfig]) -> None:
+        """Start with rules, knowing nothing."""
         self._has_budget = [config.budget is not None for config in configs]
         kept = BUCKETS if any(self._has_budget) else 0
-        count, step_us = len(configs), every_us or BUCKET_US
+        count, step_us = len(configs), self._every_us or BUCKET_US
         self._bucket_rows = BUCKET_US // step_us
         written = [(one.enter, one.severity.major, one.severity.critical) for one in configs]
         rates = np.full((count, 3), np.nan)
@@ -62,6 +67,17 @@ class Thresholds:
             np.zeros((count, kept), dtype=np.int64),
             np.array(written),
         )
+
+    def retune(self, configs: Sequence[EpisodesConfig]) -> None:
+        """Take other rules; what was learnt under a budget serves another."""
+        had, held = self._has_budget, [self.snapshot(index) for index in range(len(configs))]
+        self._take(configs)
+        for index, budgeted in enumerate(self._has_budget):
+            if had[index] and budgeted:
+                written = self._state[4][index].copy()
+                self.restore(index, held[index])
+                self._state[4][index] = written
+                fit(index, self._rules, self._state)
 
     @property
     def in_force(self) -> NDArray[np.float64]:

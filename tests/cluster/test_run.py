@@ -45,6 +45,7 @@ def small(folder: Path, **sections: object) -> Path:
         "features": ["realized_vol_1m"],
         "exchange": {"history": "5m"},
         "board": {"port": 0},
+        "storage": {"directory": str(folder / "data")},
         **sections,
     }
     path.write_text(json.dumps(raw), encoding="utf-8")  # JSON is YAML
@@ -180,11 +181,33 @@ def test_status_explain_and_stop_find_the_running_pipeline_and_a_second_run_does
     assert unknown.wait() == 2
     assert "expected alert BTCUSDT-multi_horizon-1, found " in unknown.errors
 
+    change_thresholds(cluster, command, tmp_path / "data" / "changes.jsonl")
+
     stop = command("stop", "--address", cluster)
     assert stop.wait() == 0
     assert stop.lines == ["stopped"]
     assert run.wait() == 0
     assert nothing_is_left()
+
+
+def change_thresholds(cluster: str, command: Start, audit: Path) -> None:
+    """Change the thresholds of the pipeline that runs; they hold in a restarted actor, too."""
+    change = ["thresholds", "--address", cluster, "--set", "enter=40", "--why", "quiet please"]
+    changed, refused = command(*change), command(*change[:3], "--set", "enter=2")
+    assert changed.wait() == 0, changed.errors
+    assert any("all enter=40 (quiet please)" in line for line in changed.lines)
+    assert refused.wait() == 2
+    assert "expected exit < enter, found exit 3, enter 2" in refused.errors
+    pipeline = pipeline_of_the_cluster()
+    wait_until(lambda: pipeline.snapshot(0).health["enter"].to_list() == [40.0, 40.0], "the score")
+    assert pipeline.config().detector.enter == 40.0
+    (line,) = audit.read_text().splitlines()
+    assert (json.loads(line)["before"]["enter"], json.loads(line)["after"]["enter"]) == (6.0, 40.0)
+    os.kill(pid_of(deployment.actors_named()["shard:BTCUSDT"]), signal.SIGKILL)
+    wait_until(lambda: pipeline.snapshot(0).restarts == 1, "the actor's restart")
+    known = pipeline.snapshot(0).version
+    wait_until(lambda: "BTCUSDT" in set(pipeline.bars(known)["symbol"]), "bars of the new actor")
+    assert pipeline.snapshot(0).health["enter"].to_list() == [40.0, 40.0]
 
 
 def test_status_without_a_pipeline_says_so(cluster: str, command: Start) -> None:

@@ -251,6 +251,7 @@ class RecordedBoard:
         frame = pl.DataFrame({"symbol": self._symbols}).with_columns(
             last_price=pl.Series(self._prices * wobble),
             last_trade_time=pl.Series(traded_us).cast(TIME),
+            enter=pl.lit(6.0),
             condition=pl.col("symbol").replace_strict(
                 self.conditions, default="live", return_dtype=pl.String
             ),

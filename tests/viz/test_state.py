@@ -69,7 +69,7 @@ def test_tick_json_is_what_the_browser_reads(state: BoardState) -> None:
     assert len(tick["price"]) == 12
     plan = json.loads(view.plan_json)
     assert plan["symbols"][:2] == ["BTCUSDT", "ETHUSDT"]
-    assert (plan["every_ms"], plan["enter"][0], plan["tick_size"][0]) == (1000.0, 6.0, 0.01)
+    assert (plan["every_ms"], plan["tick_size"][0], tick["enter"][0]) == (1000.0, 0.01, 6.0)
 
 
 def test_rows_since_returns_exactly_what_was_not_seen(

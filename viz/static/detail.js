@@ -40,25 +40,24 @@ export class Detail {
     this.places = decimals(this.plan.tick_size[index]);
     this.ranges = [[0, 0], [0, 0], [0, 0]];
     this.hovered = null;
-    const { panes, chosen, enter } = this.models;
-    const level = this.plan.enter[index];
+    const { panes, chosen } = this.models;
     quietly(chosen, { group: symbol });
     quietly(panes[0].right[0].formatter, { format: `0,0${this.places > 0 ? `.${"0".repeat(this.places)}` : ""}` });
-    quietly(enter[0], { location: level });
-    quietly(enter[1], { location: -level });
     this.nodes.symbol.textContent = symbol;
-    this.nodes.enter.textContent = level.toFixed(1);
   }
 
   /** Move time along to `tick` and fit the axes to what can be seen. */
   fit(tick) {
-    const { detail, panes, x_range, link, baseline, elevated } = this.models;
+    const { detail, panes, x_range, link, baseline, elevated, enter } = this.models;
     const { t, price: prices, volatility, z } = detail.data;
     const end = Math.max(Math.floor((tick.venue_ms ?? tick.stamp_ms) / 1000) * 1000, t.length > 0 ? t[t.length - 1] : 0);
     const start = end - 1000 * link.window_s;
     const usual = tick.baseline[this.index];
     const high = tick.elevated[this.index];
-    const level = this.plan.enter[this.index];
+    const level = tick.enter[this.index];
+    quietly(enter[0], { location: level });
+    quietly(enter[1], { location: -level });
+    this.nodes.enter.textContent = level.toFixed(1);
     quietly(x_range, { start, end: end + 10 * link.window_s });
     quietly(baseline, { location: usual ?? -1 });
     quietly(elevated, { location: high ?? -1 });

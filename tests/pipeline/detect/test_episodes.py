@@ -101,6 +101,14 @@ def test_episode_is_judged_by_the_scores_in_force_at_its_start() -> None:
     assert alerts_frame([risen], "zscore")["threshold"].to_list() == [6.0]
 
 
+def test_episode_ends_by_other_rules_once_they_are_taken() -> None:
+    watch = episodes()
+    watch.push(rows(6.0))
+    watch.retune([CONFIG.model_copy(update={"exit": 5.0, "hold": S})])
+    (ended,) = watch.push(rows(4.9, 4.9, start_s=101))
+    assert (ended.start_us, ended.end_us) == (100 * S, 102 * S)
+
+
 def test_episode_starts_at_the_score_in_force() -> None:
     raised = rows(6.9, 7.0)
     raised.limits[:] = [[7.0], [13.0], [20.0]]

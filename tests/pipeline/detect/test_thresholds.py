@@ -254,3 +254,16 @@ def test_thresholds_before_a_row_do_not_depend_on_what_follows() -> None:
     other = push(thresholds(), louder)
     assert other[:, : 3 * BUCKET + 1].tobytes() == whole[:, : 3 * BUCKET + 1].tobytes()
     assert math.isclose(other[0, -1], whole[0, -1])  # nor those of the six hours under way
+
+
+def test_other_rules_hold_at_once_and_what_was_learnt_serves_them() -> None:
+    made = thresholds(config(), EpisodesConfig.model_validate(RULES))
+    push(made, HALF_DAY)
+    learnt = thresholds(config(minor="4/d", major="1/d", critical="1/3d"))
+    push(learnt, HALF_DAY)
+    quieter = EpisodesConfig.model_validate({**RULES, "enter": 7.0})
+    made.retune([config(minor="4/d", major="1/d", critical="1/3d"), quieter])
+    assert made.in_force[0].tolist() == learnt.in_force[0].tolist()
+    assert made.in_force[1].tolist() == [7.0, 8.0, 12.0]
+    made.retune([quieter, config()])
+    assert made.in_force.tolist() == [[7.0, 8.0, 12.0], WRITTEN]
