@@ -11,6 +11,7 @@ import polars as pl
 from pipeline.coverage import Coverage
 from pipeline.detect.episodes import Episodes, ScoredRows, alerts_frame
 from pipeline.detect.registry import detector_of
+from pipeline.detect.spot import Spot
 from pipeline.durations import SECOND
 from pipeline.ranges import RangeSums
 from pipeline.schema import ALERTS, BARS, FEATURES_HEAD, FEATURES_TAIL
@@ -74,12 +75,17 @@ class Analysis:
             self._detector.caps,
             timed=self._step_us is None,
         )
+        self._spot: Spot | None = None
+        if any(detector.budget is not None for detector in detectors):
+            self._spot = Spot(detectors, every_us=self._step_us)
         self._ranges: RangeSums | None = None
         self.stages: dict[str, Stage] = {
             "windows": self._windows,
             "episodes": self._episodes,
             **{f"detector_{name}": stage for name, stage in self._detector.stages.items()},
         }
+        if self._spot is not None:
+            self.stages["spot"] = self._spot
         if statistics.range_windows:
             self._ranges = RangeSums(
                 len(symbols), statistics.range_windows, statistics.range_step_us
@@ -108,7 +114,10 @@ class Analysis:
             ranges = self._ranges.push(index, end_us, closed.prices, closed.open_us)
         first = len(self._features.statistics.sums)
         scores = self._detector.score(samples, columns, first)
-        episodes = self._episodes.push(ScoredRows(index, end_us, close, columns.log_return, scores))
+        in_force = None if self._spot is None else self._spot.push(index, end_us, scores)
+        episodes = self._episodes.push(
+            ScoredRows(index, end_us, close, columns.log_return, scores, in_force)
+        )
         # Series by series: an expression costs more than a small column.
         features = pl.DataFrame(
             [
@@ -126,8 +135,8 @@ class Analysis:
         return StepResult(closed.frame, features, alerts)
 
     def forget(self, index: int) -> None:
-        """Start the windows of a symbol anew."""
-        for name in self.stages.keys() - {"episodes"}:
+        """Start the windows of a symbol anew; what its scores were like stays known."""
+        for name in self.stages.keys() - {"episodes", "spot"}:
             self.stages[name].restore(index, self._blank[name])
 
     def open_alert(self, index: int) -> pl.DataFrame:

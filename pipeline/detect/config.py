@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    Tag,
+    field_validator,
+    model_validator,
+)
 
 from pipeline.config_fields import LISTED, WRITTEN, Section, between, written_step_us
 from pipeline.detect.stretch import levels_of
 from pipeline.durations import SECOND, format_duration, parse_duration
+from pipeline.rates import Rate, parse_rate
 
 #: Of the score on a grid of a second: five seconds to half a minute, judged by five minutes.
 HORIZON_STEPS, WINDOW_STEPS = (5, 15, 30), 300
@@ -31,6 +40,26 @@ class SeverityConfig(Section):
         return self
 
 
+_Rate = Annotated[Rate, BeforeValidator(parse_rate), PlainSerializer(str)]
+
+
+class BudgetConfig(Section):
+    """How many episodes of a symbol there should be, on average, of each severity or worse."""
+
+    minor: _Rate
+    major: _Rate
+    critical: _Rate
+
+    @model_validator(mode="after")
+    def _ever_rarer(self) -> Self:
+        if not self.minor.per_day > self.major.per_day > self.critical.per_day:
+            raise ValueError(
+                "expected minor more often than major, and major than critical, "
+                f"found {self.minor}, {self.major}, {self.critical}"
+            )
+        return self
+
+
 class EpisodesConfig(Section):
     """How episodes are made of scores, whatever the detector.
 
@@ -41,6 +70,8 @@ class EpisodesConfig(Section):
         cool_down: How long after an end no episode of the symbol starts.
         min_move_bp: Smallest tested return, in basis points, that may start an episode.
         severity: Names for peak scores.
+        budget: Rates in the place of `enter` and `severity`, which hold until enough is known of
+            the symbol's own scores; `exit` keeps its ratio to `enter`. Null: fixed scores.
     """
 
     enter: Annotated[float, Field(gt=0)] = 6.0
@@ -49,6 +80,7 @@ class EpisodesConfig(Section):
     cool_down: Annotated[int, between("0s", "1d"), WRITTEN] = parse_duration("60s")
     min_move_bp: Annotated[float, Field(ge=0)] = 5.0
     severity: SeverityConfig = SeverityConfig()
+    budget: BudgetConfig | None = None
 
     @model_validator(mode="after")
     def _thresholds_in_order(self) -> Self:

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pipeline.detect.config import EpisodesConfig, SeverityConfig
+    from pipeline.detect.config import EpisodesConfig
     from pipeline.detect.protocol import Scores
 
 
@@ -55,11 +55,25 @@ _TIMES = (
 _FIGURES = ("peak_score", "base_close", "move_bp")
 
 
+@dataclass(frozen=True, slots=True)
+class Thresholds:
+    """The scores of an episode: as they were when it started, for as long as it lasts."""
+
+    enter: float
+    exit: float
+    major: float
+    critical: float
+
+
+_THRESHOLDS = ("enter", "exit", "major", "critical")
+
+
 @dataclass(slots=True)
 class _Watch:
     """Where one symbol stands."""
 
     episode: Episode | None = None
+    thresholds: Thresholds | None = None  # of the open episode
     calm_since_us: int | None = None
     quiet_until_us: int | None = None
 
@@ -73,14 +87,16 @@ class ScoredRows:
     close: NDArray[np.float64]
     log_return: NDArray[np.float64]
     scores: Scores
+    in_force: NDArray[np.float64] | None = None  # thresholds: minor, major, critical; null: fixed
 
 
 class Episodes:
     """The episodes of a shard: enter, escalate, hold, end, cool down.
 
-    An episode starts at a score of `enter` with a tested return of `min_move_bp`, outside a
-    cool-down; its severity only rises; it ends once the score was below `exit` for `hold`. A sample
-    without a score is neither high nor low: it keeps an episode open and starts none.
+    An episode starts at a score of `enter`, or of the minor threshold in force, with a tested
+    return of `min_move_bp`, outside a cool-down; its severity only rises; it ends once the score
+    was below `exit` for `hold`. A sample without a score is neither high nor low: it keeps an
+    episode open and starts none. Thresholds do not change while an episode is open.
     """
 
     def __init__(
@@ -98,7 +114,8 @@ class Episodes:
 
         An episode that changes more than once in one push is returned in its last state.
         """
-        high = rows.scores.score >= self._enter[rows.symbol_index]
+        enter = self._enter[rows.symbol_index] if rows.in_force is None else rows.in_force[:, 0]
+        high = rows.scores.score >= enter
         open_now = np.array([watch.episode is not None for watch in self._watches])
         active = np.unique(rows.symbol_index[high | open_now[rows.symbol_index]])
         changed: dict[tuple[str, int], Episode] = {}
@@ -126,6 +143,7 @@ class Episodes:
         if watch.episode is not None:
             times += [getattr(watch.episode, name) for name in _TIMES]
             figures = [getattr(watch.episode, name) for name in _FIGURES]
+            figures += [getattr(watch.thresholds, name) for name in _THRESHOLDS]
         return {
             "started": self.started[index : index + 1].copy(),
             "times": np.array([NEVER if time is None else time for time in times], dtype=np.int64),
@@ -136,11 +154,13 @@ class Episodes:
         """Continue a symbol from a snapshot."""
         self.started[index] = held["started"][0]
         times = [None if time == NEVER else time for time in held["times"].tolist()]
-        watch = self._watches[index] = _Watch(None, times[0], times[1])
-        if len(held["figures"]):
+        watch = self._watches[index] = _Watch(calm_since_us=times[0], quiet_until_us=times[1])
+        figures = held["figures"].tolist()
+        if figures:
             facts: dict[str, Any] = dict(zip(_TIMES, times[2:], strict=True))
-            facts |= zip(_FIGURES, held["figures"].tolist(), strict=True)
-            severity = severity_of(facts["peak_score"], self._configs[index].severity)
+            facts |= zip(_FIGURES, figures[: len(_FIGURES)], strict=True)
+            watch.thresholds = Thresholds(*figures[len(_FIGURES) :])
+            severity = severity_of(facts["peak_score"], watch.thresholds)
             watch.episode = Episode(
                 symbol=self._symbols[index], severity=severity, end_us=None, **facts
             )
@@ -176,9 +196,10 @@ class Episodes:
             window_end_us = now_us - horizon_us
             window_start_us = window_end_us - int(scores.window_steps[row]) * self._every_us
         score = float(scores.score[row])
+        watch.thresholds = self._thresholds(index, row, rows)
         watch.episode = Episode(
             symbol=self._symbols[index],
-            severity=severity_of(score, config.severity),
+            severity=severity_of(score, watch.thresholds),
             start_us=now_us,
             end_us=None,
             peak_us=now_us,
@@ -198,29 +219,42 @@ class Episodes:
 
     def _continue(self, index: int, row: int, rows: ScoredRows) -> Episode | None:
         watch, config = self._watches[index], self._configs[index]
-        episode, score = watch.episode, float(rows.scores.score[row])
+        episode, thresholds = watch.episode, watch.thresholds
         assert episode is not None  # noqa: S101 - `_walk` comes here only while one is open
-        now_us = int(rows.end_us[row])
+        assert thresholds is not None  # noqa: S101 - as above
+        now_us, score = int(rows.end_us[row]), float(rows.scores.score[row])
         if score > episode.peak_score:
-            watch.episode = self._rise(episode, row, rows, config.severity)
-        if score < config.exit:
+            watch.episode = self._rise(episode, row, rows, thresholds)
+        if score < thresholds.exit:
             watch.calm_since_us = now_us if watch.calm_since_us is None else watch.calm_since_us
             if now_us - watch.calm_since_us >= config.hold:
-                watch.episode, watch.calm_since_us = None, None
+                watch.episode = watch.thresholds = watch.calm_since_us = None
                 # At least until the next microsecond: an episode is known by its start.
                 watch.quiet_until_us = now_us + max(config.cool_down, 1)
                 return replace(episode, end_us=now_us, revision=episode.revision + 1)
-        elif score >= config.exit:
+        elif score >= thresholds.exit:
             watch.calm_since_us = None
         return watch.episode if watch.episode is not episode else None
 
+    def _thresholds(self, index: int, row: int, rows: ScoredRows) -> Thresholds:
+        """Return what is in force at a row."""
+        config = self._configs[index]
+        severity = config.severity
+        fixed = Thresholds(config.enter, config.exit, severity.major, severity.critical)
+        if rows.in_force is None:
+            return fixed
+        enter, major, critical = rows.in_force[row].tolist()
+        if enter == config.enter:
+            return replace(fixed, major=major, critical=critical)
+        return Thresholds(enter, enter * (config.exit / config.enter), major, critical)
+
     def _rise(
-        self, episode: Episode, row: int, rows: ScoredRows, severity: SeverityConfig
+        self, episode: Episode, row: int, rows: ScoredRows, thresholds: Thresholds
     ) -> Episode:
         score = float(rows.scores.score[row])
         return replace(
             episode,
-            severity=severity_of(score, severity),
+            severity=severity_of(score, thresholds),
             peak_us=int(rows.end_us[row]),
             peak_score=score,
             move_bp=float(np.log(rows.close[row] / episode.base_close) * 1e4),
@@ -229,11 +263,11 @@ class Episodes:
         )
 
 
-def severity_of(score: float, severity: SeverityConfig) -> str:
+def severity_of(score: float, thresholds: Thresholds) -> str:
     """Return the highest name whose score is reached; `minor` is the lowest."""
-    if score >= severity.critical:
+    if score >= thresholds.critical:
         return "critical"
-    return "major" if score >= severity.major else "minor"
+    return "major" if score >= thresholds.major else "minor"
 
 
 def alerts_frame(episodes: Sequence[Episode], detector: str) -> pl.DataFrame:

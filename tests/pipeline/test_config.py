@@ -55,6 +55,7 @@ def test_config_with_symbols_only_has_the_documented_defaults(tmp_path: Path) ->
             "cool_down": "1m",
             "min_move_bp": 5.0,
             "severity": {"minor": 6.0, "major": 8.0, "critical": 12.0},
+            "budget": None,
             "name": "multi_horizon",
             "horizons": ["5s", "15s", "30s"],
             "window": "5m",
@@ -324,3 +325,35 @@ def test_symbols_by_a_bad_rule_are_a_problem_of_symbols(
     with pytest.raises(ConfigError) as raised:
         load_config(path)
     assert problem in str(raised.value)
+
+
+def test_config_with_a_budget_is_written_as_it_was_read(tmp_path: Path) -> None:
+    text = """
+    symbols: [BTCUSDT, ETHUSDT, USDCUSDT]
+    detector: {budget: {minor: 0.5/d, major: 3/30d, critical: 1/30d}}
+    overrides:
+      ETHUSDT: {detector: {budget: {minor: 2/h}}}
+      USDCUSDT: {detector: {budget: null, enter: 9.0}}
+    """
+    config = load_config(write(tmp_path, text))
+    detectors = [config.detector_of(symbol) for symbol in config.symbols]
+    budgets = [detector.model_dump(mode="json")["budget"] for detector in detectors]
+    rarer = {"major": "3/30d", "critical": "1/30d"}
+    assert budgets == [{"minor": "0.5/d", **rarer}, {"minor": "2/h", **rarer}, None]
+    assert Config.model_validate(config.model_dump(mode="json")) == config
+
+
+def test_config_with_budgets_that_are_none_says_what_is_wrong(tmp_path: Path) -> None:
+    text = """
+    symbols: [BTCUSDT, ETHUSDT]
+    detector: {budget: {minor: 0.5, major: 3/30d}}
+    overrides: {ETHUSDT: {detector: {budget: {minor: 1/d, major: 2/d, critical: 1/30d}}}}
+    """
+    assert problems_of(tmp_path, text) == [
+        "detector.budget.minor: expected a rate such as 0.5/d, 3/30d or 2/h, found 0.5",
+        "detector.budget.critical: required, but missing",
+        (
+            "overrides.ETHUSDT.detector.budget: expected minor more often than major, and major "
+            "than critical, found 1/d, 2/d, 1/30d"
+        ),
+    ]

@@ -1,11 +1,20 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from pipeline.detect.config import EpisodesConfig
-from pipeline.detect.episodes import Episode, Episodes, ScoredRows, alerts_frame, severity_of
+from pipeline.detect.episodes import (
+    Episode,
+    Episodes,
+    ScoredRows,
+    Thresholds,
+    alerts_frame,
+    severity_of,
+)
 from pipeline.detect.protocol import Scores
 from pipeline.schema import ALERTS
 
@@ -34,6 +43,11 @@ def rows(*scores: float, start_s: int = 100, move_bp: float = 20.0, symbol: int 
             window_steps=np.full(count, 120),
         ),
     )
+
+
+def with_thresholds(given: ScoredRows, *in_force: tuple[float, float, float]) -> ScoredRows:
+    """Rows that meet thresholds: minor, major, critical."""
+    return replace(given, in_force=np.array(in_force))
 
 
 def episodes(symbols: int = 1) -> Episodes:
@@ -184,9 +198,41 @@ def test_restore_of_calm_ends_what_was_open() -> None:
     assert watch.push(rows(2.0, 2.0, 2.0, 2.0, start_s=101)) == []
 
 
+def test_episode_starts_at_the_threshold_in_force_and_ends_below_its_share() -> None:
+    watch = episodes()
+    in_force = [(9.0, 10.0, 20.0)] * 7
+    told = with_thresholds(rows(8.9, 9.0, 4.5, 4.49, 4.49, 4.49, 4.49), *in_force)
+    (ended,) = watch.push(told)
+    assert summary(ended) == (101, 106, 9.0, "minor", 1)
+
+
+def test_episode_keeps_the_thresholds_it_started_with() -> None:
+    watch = episodes()
+    (started,) = watch.push(with_thresholds(rows(9.0), (9.0, 10.0, 20.0)))
+    assert started.severity == "minor"
+    before = watch.snapshot(0)
+    for other in (watch, episodes()):
+        other.restore(0, before)
+        assert same(other.snapshot(0), before)
+        (risen,) = other.push(with_thresholds(rows(10.0, start_s=101), (50.0, 60.0, 70.0)))
+        assert summary(risen) == (100, None, 10.0, "major", 1)
+        low = rows(4.4, 4.4, 4.4, 4.4, start_s=102)
+        (ended,) = other.push(with_thresholds(low, *[(2.0, 3.0, 4.0)] * 4))
+        assert summary(ended) == (100, 105, 10.0, "major", 2)
+
+
+def test_episode_under_the_fixed_thresholds_has_the_fixed_exit() -> None:
+    # Seven times 3.3 / 7 is not 3.3.
+    config = EpisodesConfig(enter=7.0, exit=3.3, hold="0s")
+    watch = Episodes(["S0"], [config], every_us=S)
+    told = with_thresholds(rows(7.0, 3.3), *[(7.0, 8.0, 12.0)] * 2)
+    assert summary(watch.push(told)[0]) == (100, None, 7.0, "minor", 0)
+
+
 def test_severity_of_a_score_is_the_highest_name_reached() -> None:
     scores = (6.0, 7.99, 8.0, 11.99, 12.0, 99.0)
-    assert [severity_of(score, CONFIG.severity) for score in scores] == [
+    thresholds = Thresholds(enter=6.0, exit=3.0, major=8.0, critical=12.0)
+    assert [severity_of(score, thresholds) for score in scores] == [
         "minor", "minor", "major", "major", "critical", "critical",
     ]  # fmt: skip
 
