@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from pipeline.detect.thresholds import Thresholds, severity_of, thresholds_of
 from pipeline.durations import SECOND
 from pipeline.marks import NEVER
 from pipeline.schema import ALERTS
@@ -31,6 +32,7 @@ class Episode:
     end_us: int | None  # null while open
     peak_us: int
     peak_score: float
+    threshold: float  # the score that was enough to start it
     base_close: float  # before the return that started it
     move_bp: float  # from there to the peak
     direction: int
@@ -53,18 +55,6 @@ _TIMES = (
     "revision",
 )
 _FIGURES = ("peak_score", "base_close", "move_bp")
-
-
-@dataclass(frozen=True, slots=True)
-class Thresholds:
-    """The scores of an episode: as they were when it started, for as long as it lasts."""
-
-    enter: float
-    exit: float
-    major: float
-    critical: float
-
-
 _THRESHOLDS = ("enter", "exit", "major", "critical")
 
 
@@ -162,7 +152,11 @@ class Episodes:
             watch.thresholds = Thresholds(*figures[len(_FIGURES) :])
             severity = severity_of(facts["peak_score"], watch.thresholds)
             watch.episode = Episode(
-                symbol=self._symbols[index], severity=severity, end_us=None, **facts
+                symbol=self._symbols[index],
+                severity=severity,
+                end_us=None,
+                threshold=watch.thresholds.enter,
+                **facts,
             )
 
     def _walk(
@@ -196,7 +190,8 @@ class Episodes:
             window_end_us = now_us - horizon_us
             window_start_us = window_end_us - int(scores.window_steps[row]) * self._every_us
         score = float(scores.score[row])
-        watch.thresholds = self._thresholds(index, row, rows)
+        in_force = None if rows.in_force is None else rows.in_force[row]
+        watch.thresholds = thresholds_of(config, in_force)
         watch.episode = Episode(
             symbol=self._symbols[index],
             severity=severity_of(score, watch.thresholds),
@@ -204,6 +199,7 @@ class Episodes:
             end_us=None,
             peak_us=now_us,
             peak_score=score,
+            threshold=watch.thresholds.enter,
             base_close=float(rows.close[row] / np.exp(scores.move_bp[row] / 1e4)),
             move_bp=float(scores.move_bp[row]),
             direction=int(scores.direction[row]),
@@ -236,18 +232,6 @@ class Episodes:
             watch.calm_since_us = None
         return watch.episode if watch.episode is not episode else None
 
-    def _thresholds(self, index: int, row: int, rows: ScoredRows) -> Thresholds:
-        """Return what is in force at a row."""
-        config = self._configs[index]
-        severity = config.severity
-        fixed = Thresholds(config.enter, config.exit, severity.major, severity.critical)
-        if rows.in_force is None:
-            return fixed
-        enter, major, critical = rows.in_force[row].tolist()
-        if enter == config.enter:
-            return replace(fixed, major=major, critical=critical)
-        return Thresholds(enter, enter * (config.exit / config.enter), major, critical)
-
     def _rise(
         self, episode: Episode, row: int, rows: ScoredRows, thresholds: Thresholds
     ) -> Episode:
@@ -261,13 +245,6 @@ class Episodes:
             direction=int(rows.scores.direction[row]),
             revision=episode.revision + 1,
         )
-
-
-def severity_of(score: float, thresholds: Thresholds) -> str:
-    """Return the highest name whose score is reached; `minor` is the lowest."""
-    if score >= thresholds.critical:
-        return "critical"
-    return "major" if score >= thresholds.major else "minor"
 
 
 def alerts_frame(episodes: Sequence[Episode], detector: str) -> pl.DataFrame:
@@ -285,6 +262,7 @@ def alerts_frame(episodes: Sequence[Episode], detector: str) -> pl.DataFrame:
             "end_time": episode.end_us,
             "peak_time": episode.peak_us,
             "peak_score": episode.peak_score,
+            "threshold": episode.threshold,
             "move_bp": episode.move_bp,
             "direction": episode.direction,
             "horizon_s": None if episode.horizon_us is None else episode.horizon_us / SECOND,

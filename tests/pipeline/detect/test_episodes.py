@@ -7,15 +7,9 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.detect.config import EpisodesConfig
-from pipeline.detect.episodes import (
-    Episode,
-    Episodes,
-    ScoredRows,
-    Thresholds,
-    alerts_frame,
-    severity_of,
-)
+from pipeline.detect.episodes import Episode, Episodes, ScoredRows, alerts_frame
 from pipeline.detect.protocol import Scores
+from pipeline.detect.thresholds import Thresholds, severity_of
 from pipeline.schema import ALERTS
 
 S = 1_000_000
@@ -74,6 +68,7 @@ def test_episode_starts_at_enter_and_tells_what_judged_it() -> None:
         end_us=None,
         peak_us=101 * S,
         peak_score=6.0,
+        threshold=6.0,
         base_close=pytest.approx(100.0),
         move_bp=20.0,
         direction=1,
@@ -208,14 +203,15 @@ def test_episode_starts_at_the_threshold_in_force_and_ends_below_its_share() -> 
 
 def test_episode_keeps_the_thresholds_it_started_with() -> None:
     watch = episodes()
-    (started,) = watch.push(with_thresholds(rows(9.0), (9.0, 10.0, 20.0)))
-    assert started.severity == "minor"
+    (started,) = watch.push(with_thresholds(rows(9.5), (9.0, 10.0, 20.0)))
+    assert (started.severity, started.threshold) == ("minor", 9.0)
     before = watch.snapshot(0)
     for other in (watch, episodes()):
         other.restore(0, before)
         assert same(other.snapshot(0), before)
         (risen,) = other.push(with_thresholds(rows(10.0, start_s=101), (50.0, 60.0, 70.0)))
         assert summary(risen) == (100, None, 10.0, "major", 1)
+        assert risen.threshold == 9.0
         low = rows(4.4, 4.4, 4.4, 4.4, start_s=102)
         (ended,) = other.push(with_thresholds(low, *[(2.0, 3.0, 4.0)] * 4))
         assert summary(ended) == (100, 105, 10.0, "major", 2)
