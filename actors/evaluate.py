@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
-from pipeline.evaluation.klines import evaluate_klines, minutes_config
 from pipeline.evaluation.nab import evaluate_nab
 from pipeline.evaluation.nab_rules import PROFILES
 from pipeline.evaluation.sim import CHOSEN_ON, REPORTED_ON, evaluate_sim
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
+    from pathlib import Path
 
 #: Of one command: an hour's work or so.
 MOST_SEEDS = 100
@@ -88,30 +87,6 @@ def show_nab(data: Path, *, as_json: bool) -> None:
     for row in report["table"]:
         figures = [f"{row['scores'][name]:.2f}" for name in names]
         table.add_row(row["detector"], *figures, row["source"])
-    Console().print(table)
-
-
-def show_klines(files: Sequence[str], *, as_json: bool) -> None:
-    """Run recorded months and print what would have been alerted.
-
-    Raises:
-        ReplayError: A file cannot be read, or has no klines of a minute.
-    """
-    with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("evaluate klines", total=len(files))
-        report = evaluate_klines(
-            files, minutes_config(), progress=lambda done, _: progress.update(task, completed=done)
-        )
-    if as_json:
-        print(json.dumps(report, indent=2))  # noqa: T201 - as above
-        return
-    table = Table("file", "bars", "minor", "major", "critical", "outages", title="Recorded months")
-    for file, one in report.items():
-        severities = [alert["severity"] for alert in one["alerts"]]
-        counts = [severities.count(name) for name in ("minor", "major", "critical")]
-        outages = [each for each in one["data_quality"] if each["kind"] == "outage"]
-        cells = (one["bars"], *counts, len(outages))
-        table.add_row(Path(file).name, *map(str, cells))
     Console().print(table)
 
 

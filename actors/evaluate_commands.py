@@ -45,9 +45,17 @@ def nab(
 def klines(
     files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Minute bars of a venue.")],
     *,
+    settings: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="A.B=VALUE", help="Override one config value; repeatable."),
+    ] = None,
+    events: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="What is known to have happened in folders of files."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
-    """On recorded months of minute bars: alerts, and outages."""
-    from actors.evaluate import show_klines  # noqa: PLC0415 - others need not load it
+    """On recorded months of minute bars: alerts, outages, budgets, known events."""
+    from actors.evaluate_klines import show_klines  # noqa: PLC0415 - others need not load it
 
-    show_klines(files, as_json=as_json)
+    show_klines(files, settings or [], events, as_json=as_json)

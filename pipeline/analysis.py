@@ -11,7 +11,7 @@ import polars as pl
 from pipeline.coverage import Coverage
 from pipeline.detect.episodes import Episodes, ScoredRows, alerts_frame
 from pipeline.detect.registry import detector_of
-from pipeline.detect.thresholds import Thresholds
+from pipeline.detect.spot import Spot
 from pipeline.durations import SECOND
 from pipeline.ranges import RangeSums
 from pipeline.schema import ALERTS, BARS, FEATURES_HEAD, FEATURES_TAIL
@@ -68,7 +68,7 @@ class Analysis:
         statistics = self._features.statistics
         detectors = [config.detector_of(symbol) for symbol in symbols]
         self._detector = detector_of(detectors, config.plugins, config.sampling)
-        self._thresholds = Thresholds(detectors, every_us=self._step_us)
+        self._spot = Spot(detectors, every_us=self._step_us)
         self._episodes = Episodes(symbols, detectors, every_us=self._step_us)
         self.alerts = self._episodes.started
         self._windows = Windows(
@@ -80,7 +80,7 @@ class Analysis:
         self._ranges: RangeSums | None = None
         self.stages: dict[str, Stage] = {
             "windows": self._windows,
-            "thresholds": self._thresholds,
+            "spot": self._spot,
             "episodes": self._episodes,
             **{f"detector_{name}": stage for name, stage in self._detector.stages.items()},
         }
@@ -112,9 +112,9 @@ class Analysis:
             ranges = self._ranges.push(index, end_us, closed.prices, closed.open_us)
         first = len(self._features.statistics.sums)
         scores = self._detector.score(samples, columns, first)
-        limits = self._thresholds.push(index, end_us, scores)
+        in_force = self._spot.push(index, end_us, scores)
         episodes = self._episodes.push(
-            ScoredRows(index, end_us, close, columns.log_return, scores, limits)
+            ScoredRows(index, end_us, close, columns.log_return, scores, in_force)
         )
         # Series by series: an expression costs more than a small column.
         features = pl.DataFrame(
@@ -133,18 +133,18 @@ class Analysis:
         return StepResult(closed.frame, features, alerts)
 
     def forget(self, index: int) -> None:
-        """Start the windows of a symbol anew; how it behaves is still known."""
-        for name in self.stages.keys() - {"episodes", "thresholds"}:
+        """Start the windows of a symbol anew; what its scores were like stays known."""
+        for name in self.stages.keys() - {"episodes", "spot"}:
             self.stages[name].restore(index, self._blank[name])
 
     @property
-    def limits(self) -> NDArray[np.float64]:
+    def in_force(self) -> NDArray[np.float64]:
         """By symbol, the scores from which an episode starts, is major, is critical."""
-        return self._thresholds.in_force
+        return self._spot.in_force
 
     def retune(self, rules: Sequence[EpisodesConfig]) -> None:
         """Take other rules for episodes, symbol by symbol."""
-        self._thresholds.retune(rules)
+        self._spot.retune(rules)
         self._episodes.retune(rules)
 
     def open_alert(self, index: int) -> pl.DataFrame:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING
 
-from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, PlainSerializer
+from pydantic import BaseModel, BeforeValidator, ConfigDict, PlainSerializer
 
-from pipeline.durations import DAY, HOUR, format_duration, parse_duration
+from pipeline.durations import format_duration, parse_duration
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -42,31 +41,6 @@ def written_step_us(every: object) -> int | None:
         return read_step(every)
     except ValueError:
         return None
-
-
-def parse_rate(text: str) -> float:
-    """Return the times a day of a rate such as `0.5/d`, `2/h` or `3/30d`.
-
-    Raises:
-        ValueError: `text` is not a number above 0, a slash and a span of hours or days.
-    """
-    match = _RATE.fullmatch(text)
-    count, span = (float(match[1]), int(match[2] or 1)) if match else (0.0, 1)
-    if match is None or count == 0.0 or span == 0:
-        raise ValueError(f"expected a rate such as 0.5/d, 2/h or 3/30d, found {text!r}")
-    return count * DAY / (span * (HOUR if match[3] == "h" else DAY))
-
-
-_RATE = re.compile(r"(\d+(?:\.\d+)?)/(\d*)(h|d)")
-
-
-def _rate(text: str) -> str:
-    parse_rate(text)
-    return text
-
-
-#: Marks a field that is a rate, kept as it was written.
-RATE = AfterValidator(_rate)
 
 
 def _as_tuple(value: object) -> object:

@@ -48,14 +48,27 @@ def load_config(path: Path, settings: Sequence[str] = ()) -> Config:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(str(path), [f"expected a readable UTF-8 file: {error}"]) from error
-    raw = _read_mapping(text, str(path))
+    return config_of(_read_mapping(text, str(path)), str(path), settings)
+
+
+def config_of(raw: dict[str, Any], where: str, settings: Sequence[str]) -> Config:
+    """Return the configuration of a mapping, with `dotted.path=value` settings written into it.
+
+    Args:
+        raw: As a file would have it.
+        where: To be named in what is wrong.
+        settings: In order.
+
+    Raises:
+        ConfigError: Anything in it is wrong; lists every problem.
+    """
     problems = [problem for setting in settings if (problem := _apply_setting(raw, setting))]
     try:
         config = Config.model_validate(_merge_overrides(raw))
     except ValidationError as error:
         problems.extend(_describe(error))
     if problems:
-        raise ConfigError(str(path), problems)
+        raise ConfigError(where, problems)
     return config
 
 

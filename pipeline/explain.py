@@ -35,7 +35,7 @@ class Explanation:
 
     Attributes:
         alert: The ALERTS row.
-        enter: The score at which an episode of its symbol starts.
+        enter: The score that was enough to start it.
         bars: How many it was recomputed from.
         first_bar: The open time of the first of them.
         start_score: Recomputed, at its start.
@@ -86,7 +86,7 @@ def explain(alert: Mapping[str, Any], bars: pl.DataFrame, config: Config) -> Exp
         horizons = judged_horizons(own, samples, peak, every_us=step_us, forward_fill_us=fill_us)
     return Explanation(
         alert=alert,
-        enter=own.enter,
+        enter=alert["threshold"],
         bars=len(end_us),
         first_bar=bars["open_time"][0],
         start_score=float(score[start]),

@@ -74,7 +74,7 @@ ALERTS = pl.Schema(
         "end_time": TIME,  # null while open
         "peak_time": TIME,
         "peak_score": pl.Float64(),
-        "threshold": pl.Float64(),  # score from which it could start
+        "threshold": pl.Float64(),  # the score that was enough to start it
         "move_bp": pl.Float64(),  # signed, from the close before the start to the peak
         "direction": pl.Int8(),
         "horizon_s": pl.Float64(),

@@ -4,19 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Discriminator, Field, Tag, field_validator, model_validator
-
-from pipeline.config_fields import (
-    LISTED,
-    RATE,
-    WRITTEN,
-    Section,
-    between,
-    parse_rate,
-    written_step_us,
+from pydantic import (
+    BeforeValidator,
+    Discriminator,
+    Field,
+    PlainSerializer,
+    Tag,
+    field_validator,
+    model_validator,
 )
+
+from pipeline.config_fields import LISTED, WRITTEN, Section, between, written_step_us
 from pipeline.detect.stretch import levels_of
 from pipeline.durations import SECOND, format_duration, parse_duration
+from pipeline.rates import Rate, parse_rate
 
 #: Of the score on a grid of a second: five seconds to half a minute, judged by five minutes.
 HORIZON_STEPS, WINDOW_STEPS = (5, 15, 30), 300
@@ -39,28 +40,19 @@ class SeverityConfig(Section):
         return self
 
 
+_Rate = Annotated[Rate, BeforeValidator(parse_rate), PlainSerializer(str)]
+
+
 class BudgetConfig(Section):
-    """How many episodes a symbol may have, of each severity or worse.
+    """How many episodes of a symbol there should be, on average, of each severity or worse."""
 
-    Attributes:
-        minor: Such as `0.5/d`: one in two days.
-        major: Such as `3/30d`.
-        critical: Likewise.
-    """
-
-    minor: Annotated[str, RATE]
-    major: Annotated[str, RATE]
-    critical: Annotated[str, RATE]
-
-    @property
-    def per_day(self) -> tuple[float, float, float]:
-        """All three, from frequent to rare."""
-        return parse_rate(self.minor), parse_rate(self.major), parse_rate(self.critical)
+    minor: _Rate
+    major: _Rate
+    critical: _Rate
 
     @model_validator(mode="after")
-    def _descending(self) -> Self:
-        minor, major, critical = self.per_day
-        if not minor > major > critical:
+    def _ever_rarer(self) -> Self:
+        if not self.minor.per_day > self.major.per_day > self.critical.per_day:
             raise ValueError(
                 "expected minor more often than major, and major than critical, "
                 f"found {self.minor}, {self.major}, {self.critical}"
@@ -71,9 +63,6 @@ class BudgetConfig(Section):
 class EpisodesConfig(Section):
     """How episodes are made of scores, whatever the detector.
 
-    With a budget `enter` and `severity.major` and `critical` hold until the symbol's own scores
-    tell better ones.
-
     Attributes:
         enter: Score from which an episode starts.
         exit: Score below which it may end.
@@ -81,7 +70,8 @@ class EpisodesConfig(Section):
         cool_down: How long after an end no episode of the symbol starts.
         min_move_bp: Smallest tested return, in basis points, that may start an episode.
         severity: Names for peak scores.
-        budget: How often there may be episodes; null: as often as scores are reached.
+        budget: Rates in the place of `enter` and `severity`, which hold until enough is known of
+            the symbol's own scores; `exit` keeps its ratio to `enter`. Null: fixed scores.
     """
 
     enter: Annotated[float, Field(gt=0)] = 6.0

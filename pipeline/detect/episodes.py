@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
+from pipeline.detect.thresholds import Thresholds, severity_of, thresholds_of
 from pipeline.durations import SECOND
 from pipeline.marks import NEVER
 from pipeline.schema import ALERTS
@@ -31,7 +32,7 @@ class Episode:
     end_us: int | None  # null while open
     peak_us: int
     peak_score: float
-    limits: tuple[float, float, float]  # scores to start at, to be major, to be critical
+    threshold: float  # the score that was enough to start it
     base_close: float  # before the return that started it
     move_bp: float  # from there to the peak
     direction: int
@@ -53,7 +54,8 @@ _TIMES = (
     "window_end_us",
     "revision",
 )
-_FIGURES = ("peak_score", "base_close", "move_bp")  # and the limits
+_FIGURES = ("peak_score", "base_close", "move_bp")
+_THRESHOLDS = ("enter", "exit", "major", "critical")
 
 
 @dataclass(slots=True)
@@ -61,6 +63,7 @@ class _Watch:
     """Where one symbol stands."""
 
     episode: Episode | None = None
+    thresholds: Thresholds | None = None  # of the open episode
     calm_since_us: int | None = None
     quiet_until_us: int | None = None
 
@@ -74,16 +77,16 @@ class ScoredRows:
     close: NDArray[np.float64]
     log_return: NDArray[np.float64]
     scores: Scores
-    limits: NDArray[np.float64]  # in force, by severity and row; see `Thresholds`
+    in_force: NDArray[np.float64]  # by row: the minor, major and critical threshold
 
 
 class Episodes:
     """The episodes of a shard: enter, escalate, hold, end, cool down.
 
-    An episode starts at the score in force, with a tested return of `min_move_bp`, outside a
-    cool-down; its severity only rises, by the scores that were in force at its start; it ends once
-    the score was below `exit` for `hold`. A sample without a score is neither high nor low: it
-    keeps an episode open and starts none.
+    An episode starts at the minor threshold in force, with a tested return of `min_move_bp`,
+    outside a cool-down; its severity only rises; it ends once the score was below `exit` for
+    `hold`. A sample without a score is neither high nor low: it keeps an episode open and starts
+    none. Thresholds do not change while an episode is open.
     """
 
     def __init__(
@@ -100,7 +103,7 @@ class Episodes:
 
         An episode that changes more than once in one push is returned in its last state.
         """
-        high = rows.scores.score >= rows.limits[0]
+        high = rows.scores.score >= rows.in_force[:, 0]
         open_now = np.array([watch.episode is not None for watch in self._watches])
         active = np.unique(rows.symbol_index[high | open_now[rows.symbol_index]])
         changed: dict[tuple[str, int], Episode] = {}
@@ -111,7 +114,7 @@ class Episodes:
         return list(changed.values())
 
     def retune(self, configs: Sequence[EpisodesConfig]) -> None:
-        """Take other rules; an open episode ends by them, and keeps the scores of its start."""
+        """Take other rules; an open episode keeps the thresholds it started under."""
         self._configs = configs
 
     def open_episode(self, index: int) -> Episode | None:
@@ -132,7 +135,7 @@ class Episodes:
         if watch.episode is not None:
             times += [getattr(watch.episode, name) for name in _TIMES]
             figures = [getattr(watch.episode, name) for name in _FIGURES]
-            figures += watch.episode.limits
+            figures += [getattr(watch.thresholds, name) for name in _THRESHOLDS]
         return {
             "started": self.started[index : index + 1].copy(),
             "times": np.array([NEVER if time is None else time for time in times], dtype=np.int64),
@@ -143,17 +146,18 @@ class Episodes:
         """Continue a symbol from a snapshot."""
         self.started[index] = held["started"][0]
         times = [None if time == NEVER else time for time in held["times"].tolist()]
-        watch = self._watches[index] = _Watch(None, times[0], times[1])
-        if len(held["figures"]):
+        watch = self._watches[index] = _Watch(calm_since_us=times[0], quiet_until_us=times[1])
+        figures = held["figures"].tolist()
+        if figures:
             facts: dict[str, Any] = dict(zip(_TIMES, times[2:], strict=True))
-            *figures, enter, major, critical = held["figures"].tolist()
-            facts |= zip(_FIGURES, figures, strict=True)
-            limits = (enter, major, critical)
+            facts |= zip(_FIGURES, figures[: len(_FIGURES)], strict=True)
+            watch.thresholds = Thresholds(*figures[len(_FIGURES) :])
+            severity = severity_of(facts["peak_score"], watch.thresholds)
             watch.episode = Episode(
                 symbol=self._symbols[index],
-                severity=severity_of(facts["peak_score"], limits),
+                severity=severity,
                 end_us=None,
-                limits=limits,
+                threshold=watch.thresholds.enter,
                 **facts,
             )
 
@@ -188,15 +192,15 @@ class Episodes:
             window_end_us = now_us - horizon_us
             window_start_us = window_end_us - int(scores.window_steps[row]) * self._every_us
         score = float(scores.score[row])
-        enter, major, critical = rows.limits[:, row].tolist()
+        watch.thresholds = thresholds_of(config, rows.in_force[row])
         watch.episode = Episode(
             symbol=self._symbols[index],
-            severity=severity_of(score, (enter, major, critical)),
-            limits=(enter, major, critical),
+            severity=severity_of(score, watch.thresholds),
             start_us=now_us,
             end_us=None,
             peak_us=now_us,
             peak_score=score,
+            threshold=watch.thresholds.enter,
             base_close=float(rows.close[row] / np.exp(scores.move_bp[row] / 1e4)),
             move_bp=float(scores.move_bp[row]),
             direction=int(scores.direction[row]),
@@ -212,41 +216,36 @@ class Episodes:
 
     def _continue(self, index: int, row: int, rows: ScoredRows) -> Episode | None:
         watch, config = self._watches[index], self._configs[index]
-        episode, score = watch.episode, float(rows.scores.score[row])
+        episode, thresholds = watch.episode, watch.thresholds
         assert episode is not None  # noqa: S101 - `_walk` comes here only while one is open
-        now_us = int(rows.end_us[row])
+        assert thresholds is not None  # noqa: S101 - as above
+        now_us, score = int(rows.end_us[row]), float(rows.scores.score[row])
         if score > episode.peak_score:
-            watch.episode = self._rise(episode, row, rows)
-        if score < config.exit:
+            watch.episode = self._rise(episode, row, rows, thresholds)
+        if score < thresholds.exit:
             watch.calm_since_us = now_us if watch.calm_since_us is None else watch.calm_since_us
             if now_us - watch.calm_since_us >= config.hold:
-                watch.episode, watch.calm_since_us = None, None
+                watch.episode = watch.thresholds = watch.calm_since_us = None
                 # At least until the next microsecond: an episode is known by its start.
                 watch.quiet_until_us = now_us + max(config.cool_down, 1)
                 return replace(episode, end_us=now_us, revision=episode.revision + 1)
-        elif score >= config.exit:
+        elif score >= thresholds.exit:
             watch.calm_since_us = None
         return watch.episode if watch.episode is not episode else None
 
-    def _rise(self, episode: Episode, row: int, rows: ScoredRows) -> Episode:
+    def _rise(
+        self, episode: Episode, row: int, rows: ScoredRows, thresholds: Thresholds
+    ) -> Episode:
         score = float(rows.scores.score[row])
         return replace(
             episode,
-            severity=severity_of(score, episode.limits),
+            severity=severity_of(score, thresholds),
             peak_us=int(rows.end_us[row]),
             peak_score=score,
             move_bp=float(np.log(rows.close[row] / episode.base_close) * 1e4),
             direction=int(rows.scores.direction[row]),
             revision=episode.revision + 1,
         )
-
-
-def severity_of(score: float, limits: tuple[float, float, float]) -> str:
-    """Return the highest name whose score is reached; `minor` is the lowest."""
-    _, major, critical = limits
-    if score >= critical:
-        return "critical"
-    return "major" if score >= major else "minor"
 
 
 def alerts_frame(episodes: Sequence[Episode], detector: str) -> pl.DataFrame:
@@ -264,7 +263,7 @@ def alerts_frame(episodes: Sequence[Episode], detector: str) -> pl.DataFrame:
             "end_time": episode.end_us,
             "peak_time": episode.peak_us,
             "peak_score": episode.peak_score,
-            "threshold": episode.limits[0],
+            "threshold": episode.threshold,
             "move_bp": episode.move_bp,
             "direction": episode.direction,
             "horizon_s": None if episode.horizon_us is None else episode.horizon_us / SECOND,

@@ -52,8 +52,6 @@ def detector_problems(
         plugins: Modules that may have it.
         step_us: Null where every trade is a sample.
     """
-    if config.budget is not None and step_us is None:
-        return ["budget: expected a grid to count time by, found sampling.every trade"]
     if isinstance(config, MultiHorizonConfig):
         return config.problems_on(step_us)
     if not isinstance(config, PluginDetectorConfig):

@@ -15,7 +15,7 @@ import numpy as np
 import polars as pl
 
 from pipeline.batch.survey import BarSurvey
-from pipeline.config import Config
+from pipeline.config_file import config_of
 from pipeline.durations import DAY, SECOND, format_duration
 from pipeline.engine import ShardEngine
 from pipeline.errors import ReplayError
@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pipeline.analysis import StepResult
+    from pipeline.config import Config
     from pipeline.recordings.inputs import Input
 
 _CHUNK_ROWS = 50_000
@@ -92,14 +93,19 @@ class KlinesRun:
         return [(start, last_us if end is None else end) for start, end in times.iter_rows()]
 
 
-def minutes_config() -> Config:
+def minutes_config(settings: Sequence[str] = ()) -> Config:
     """Return the defaults of the product on a grid of a minute; any symbol may be run with it.
 
     Horizons and window are the defaults' steps on that grid: 5, 15 and 30 minutes, 5 hours.
+
+    Args:
+        settings: What differs, as `dotted.path=value`.
+
+    Raises:
+        ConfigError: That is none.
     """
-    return Config.model_validate(
-        {"symbols": ["BTCUSDT"], "sampling": {"every": "1m"}, "features": ["realized_vol_1h"]}
-    )
+    minutes = {"symbols": ["BTCUSDT"], "sampling": {"every": "1m"}, "features": ["realized_vol_1h"]}
+    return config_of(minutes, "evaluate klines", settings)
 
 
 def evaluate_klines(

@@ -1,4 +1,4 @@
-"""What another score to start an episode at would have found, and what it would have cost.
+"""What other scores to start an episode at, or other budgets, would have found, and what they cost.
 
 The engine runs once: episodes are made anew from its scores, by the rules of the product.
 """
@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from pipeline.detect.config import BudgetConfig
 from pipeline.detect.episodes import Episodes, ScoredRows
 from pipeline.detect.protocol import Scores
-from pipeline.detect.thresholds import Thresholds
-from pipeline.evaluation.known_events import days_within, expected_events
+from pipeline.detect.spot import Spot
+from pipeline.evaluation.known_events import FOREVER_US, days_within, expected_events
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -24,6 +25,9 @@ if TYPE_CHECKING:
 #: Scores from which episodes start.
 ENTER_SCORES = (4.0, 5.0, 6.0, 7.0, 8.0, 9.0, 10.0, 12.0, 14.0, 16.0, 20.0)
 
+#: Budgets: episodes a day and symbol.
+BUDGETS_PER_DAY = (4.0, 2.0, 1.0, 0.5, 0.25, 0.1, 0.03)
+
 
 def trade_off(
     events: Sequence[Event],
@@ -33,9 +37,9 @@ def trade_off(
 ) -> list[dict[str, float | None]]:
     """Return a curve: alerts in quiet weeks against known events, for scores to start at.
 
-    A row has `enter`, `quiet_alerts_per_day` (per symbol, during events that are `quiet`),
-    `events_found` and `symbols_found` (shares: of the events, and of the files they concern); null
-    where there is nothing to count.
+    A row has `enter`, `alerts_per_day` (per symbol), `quiet_alerts_per_day` (likewise, during
+    events that are `quiet`), `events_found` and `symbols_found` (shares: of the events, and of the
+    files they concern); null where there is nothing to count.
 
     Args:
         events: Known ones, of any kind.
@@ -47,13 +51,30 @@ def trade_off(
         ValueError: One of them is not.
     """
     return [
-        {
-            "enter": enter,
-            "quiet_alerts_per_day": _quiet_rate(events, sets, spans),
-            **_shares_found(events, sets, spans),
-        }
-        for enter in enters
-        for spans in [_spans(sets, _entering_at(detector, enter))]
+        {"enter": enter, **_worth(events, sets, _entering_at(detector, enter))} for enter in enters
+    ]
+
+
+def budget_trade_off(
+    events: Sequence[Event],
+    sets: Mapping[str, Sequence[KlinesRun]],
+    detector: DetectorConfig,
+    budgets_per_day: Sequence[float] = BUDGETS_PER_DAY,
+) -> list[dict[str, float | None]]:
+    """Return a curve as `trade_off` does, for budgets of a symbol's episodes.
+
+    A row has `budget_per_day` instead of `enter`. Until a symbol's own scores are known its fixed
+    ones hold, whatever the budget.
+
+    Args:
+        events: Known ones, of any kind.
+        sets: Runs by folder; events of other folders are left out.
+        detector: Whose rules.
+        budgets_per_day: Of episodes of any severity.
+    """
+    return [
+        {"budget_per_day": minor, **_worth(events, sets, _budgeted(detector, minor))}
+        for minor in budgets_per_day
     ]
 
 
@@ -62,6 +83,16 @@ def episodes_of(run: KlinesRun, rules: EpisodesConfig) -> list[tuple[int, int]]:
 
     One that is open lasts to the end of the file.
     """
+    last_us = int(run.end_us[-1])
+    made = Episodes([run.symbol], [rules], every_us=run.every_us)
+    return [
+        (one.start_us, last_us if one.end_us is None else one.end_us)
+        for one in made.push(scored_rows(run, rules))
+    ]
+
+
+def scored_rows(run: KlinesRun, rules: EpisodesConfig) -> ScoredRows:
+    """Return what episodes are made of, with the thresholds in force where rules have budgets."""
     steps = run.horizon_us // run.every_us
     rows = np.arange(len(run.close))
     with np.errstate(invalid="ignore"):
@@ -76,15 +107,8 @@ def episodes_of(run: KlinesRun, rules: EpisodesConfig) -> list[tuple[int, int]]:
         window_steps=np.zeros_like(steps),
     )
     symbol_index = np.zeros(len(rows), dtype=np.int32)
-    limits = Thresholds([rules], every_us=run.every_us).push(symbol_index, run.end_us, scores)
-    made = Episodes([run.symbol], [rules], every_us=run.every_us)
-    last_us = int(run.end_us[-1])
-    return [
-        (one.start_us, last_us if one.end_us is None else one.end_us)
-        for one in made.push(
-            ScoredRows(symbol_index, run.end_us, run.close, returns, scores, limits)
-        )
-    ]
+    in_force = Spot([rules], every_us=run.every_us).push(symbol_index, run.end_us, scores)
+    return ScoredRows(symbol_index, run.end_us, run.close, returns, scores, in_force)
 
 
 def _entering_at(detector: DetectorConfig, enter: float) -> EpisodesConfig:
@@ -93,14 +117,27 @@ def _entering_at(detector: DetectorConfig, enter: float) -> EpisodesConfig:
         raise ValueError(f"expected enter above exit {detector.exit:g}, found {enter:g}")
     severity = detector.severity
     lowest = severity.model_copy(update={"minor": min(severity.minor, enter)})
-    return detector.model_copy(update={"enter": enter, "severity": lowest})
+    return detector.model_copy(update={"enter": enter, "severity": lowest, "budget": None})
 
 
-def _spans(
-    sets: Mapping[str, Sequence[KlinesRun]], rules: EpisodesConfig
-) -> dict[str, list[tuple[int, int]]]:
-    """Return the episodes of each file."""
-    return {run.file: episodes_of(run, rules) for runs in sets.values() for run in runs}
+def _budgeted(detector: DetectorConfig, minor: float) -> EpisodesConfig:
+    """Return a detector's rules with a budget a day; the rarer severities change no episode."""
+    severities = {"minor": minor, "major": minor / 2, "critical": minor / 4}
+    rates = {name: f"{per_day:.6f}/d" for name, per_day in severities.items()}
+    return detector.model_copy(update={"budget": BudgetConfig.model_validate(rates)})
+
+
+def _worth(
+    events: Sequence[Event], sets: Mapping[str, Sequence[KlinesRun]], rules: EpisodesConfig
+) -> dict[str, float | None]:
+    """Return what rules cost, and what they find."""
+    spans = {run.file: episodes_of(run, rules) for runs in sets.values() for run in runs}
+    days = sum(days_within(run, (0, FOREVER_US)) for runs in sets.values() for run in runs)
+    return {
+        "alerts_per_day": sum(map(len, spans.values())) / days,
+        "quiet_alerts_per_day": _quiet_rate(events, sets, spans),
+        **_shares_found(events, sets, spans),
+    }
 
 
 def _quiet_rate(

@@ -67,6 +67,33 @@ def test_evaluate_klines_reports_the_crash_and_the_outage_of_a_file(
     assert (outage["start"], outage["bars"]) == ("2021-04-25T04:01:00Z", 284)
 
 
+@pytest.mark.skipif(not DATA.exists(), reason="the recorded market data is not here")
+def test_evaluate_klines_with_budgets_and_events_tells_what_became_of_them(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    files = [str(path) for path in sorted((DATA / "klines-2024-08-05").glob("*.feather"))]
+    command = ["evaluate", "klines", *files, "--events", str(DATA / "events.csv"), "--set"]
+    command.append("detector.budget={minor: 0.5/d, major: 3/30d, critical: 1/30d}")
+    assert main([*command, "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [report[file]["budget"]["alerts"]["minor"] for file in files] == [17, 19]
+    means = {name: one["mean"] for name, one in report["all"]["budget"]["times_budget"].items()}
+    assert all(0.5 < mean < 2.0 for mean in means.values())
+    (event,) = report["all"]["events"]
+    assert (event["event"], event["missed"]) == ("E06", [])
+    assert main(command) == 0
+    tables = capsys.readouterr().out
+    assert "mean of 2" in tables
+    assert "What another budget a day is worth" in tables
+
+
+def test_evaluate_klines_with_a_setting_that_is_none_says_so(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["evaluate", "klines", "BTCUSDT-1m.csv", "--set", "detector.budget=1/d"]) == 2
+    assert "evaluate klines: detector.budget: " in capsys.readouterr().err
+
+
 def test_evaluate_klines_of_a_file_that_is_not_there_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -130,41 +130,6 @@ def test_config_that_does_not_say_how_long_prices_hold_takes_five_steps(
     assert config.model_dump(mode="json")["sampling"]["forward_fill"] == fill
 
 
-@pytest.mark.parametrize(
-    ("detector", "problem"),
-    [
-        ("{minor: 1/d, major: 2/d, critical: 1/30d}", "expected minor more often than major"),
-        ("{minor: 1/d, major: 3/30d, critical: 3/30d}", "and major than critical, found 1/d"),
-        ("{minor: 1, major: 3/30d, critical: 1/30d}", "budget.minor"),
-        ("{minor: 1/w, major: 3/30d, critical: 1/30d}", "a rate such as 0.5/d, 2/h or 3/30d"),
-        ("{minor: 0/d, major: 3/30d, critical: 1/30d}", "found '0/d'"),
-        ("{minor: 1/0d, major: 3/30d, critical: 1/30d}", "found '1/0d'"),
-        ("{minor: 1/d, major: 3/30d}", "budget.critical"),
-    ],
-)
-def test_config_with_a_budget_that_makes_no_sense_says_why(
-    tmp_path: Path, detector: str, problem: str
-) -> None:
-    text = f"symbols: [A]\ndetector: {{budget: {detector}}}"
-    (found,) = problems_of(tmp_path, text)
-    assert problem in found
-
-
-def test_config_with_a_budget_counts_it_by_the_day(tmp_path: Path) -> None:
-    rates = "{minor: 2/h, major: 0.5/d, critical: 3/30d}"
-    text = f"symbols: [A]\ndetector: {{budget: {rates}}}"
-    budget = load_config(write(tmp_path, text)).detector.budget
-    assert budget is not None
-    assert budget.per_day == (48.0, 0.5, 0.1)
-
-
-def test_config_with_a_budget_and_no_grid_says_that_time_cannot_be_counted(tmp_path: Path) -> None:
-    rates = "{minor: 2/h, major: 0.5/d, critical: 3/30d}"
-    text = f"symbols: [A]\nsampling: {{every: trade}}\ndetector: {{budget: {rates}}}"
-    (found,) = problems_of(tmp_path, text)
-    assert "detector: budget: expected a grid" in found
-
-
 @pytest.mark.parametrize("every", ["2d", "5", "x"])
 def test_config_with_a_strange_step_tells_of_nothing_else(tmp_path: Path, every: str) -> None:
     problems = problems_of(tmp_path, f"symbols: [A]\nsampling: {{every: {every}}}")
@@ -360,3 +325,35 @@ def test_symbols_by_a_bad_rule_are_a_problem_of_symbols(
     with pytest.raises(ConfigError) as raised:
         load_config(path)
     assert problem in str(raised.value)
+
+
+def test_config_with_a_budget_is_written_as_it_was_read(tmp_path: Path) -> None:
+    text = """
+    symbols: [BTCUSDT, ETHUSDT, USDCUSDT]
+    detector: {budget: {minor: 0.5/d, major: 3/30d, critical: 1/30d}}
+    overrides:
+      ETHUSDT: {detector: {budget: {minor: 2/h}}}
+      USDCUSDT: {detector: {budget: null, enter: 9.0}}
+    """
+    config = load_config(write(tmp_path, text))
+    detectors = [config.detector_of(symbol) for symbol in config.symbols]
+    budgets = [detector.model_dump(mode="json")["budget"] for detector in detectors]
+    rarer = {"major": "3/30d", "critical": "1/30d"}
+    assert budgets == [{"minor": "0.5/d", **rarer}, {"minor": "2/h", **rarer}, None]
+    assert Config.model_validate(config.model_dump(mode="json")) == config
+
+
+def test_config_with_budgets_that_are_none_says_what_is_wrong(tmp_path: Path) -> None:
+    text = """
+    symbols: [BTCUSDT, ETHUSDT]
+    detector: {budget: {minor: 0.5, major: 3/30d}}
+    overrides: {ETHUSDT: {detector: {budget: {minor: 1/d, major: 2/d, critical: 1/30d}}}}
+    """
+    assert problems_of(tmp_path, text) == [
+        "detector.budget.minor: expected a rate such as 0.5/d, 3/30d or 2/h, found 0.5",
+        "detector.budget.critical: required, but missing",
+        (
+            "overrides.ETHUSDT.detector.budget: expected minor more often than major, and major "
+            "than critical, found 1/d, 2/d, 1/30d"
+        ),
+    ]

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from pipeline.analysis import StepResult
 from pipeline.config import Config
+from pipeline.durations import SECOND
 from pipeline.engine import ShardEngine
 from pipeline.schema import TRADES
 from tests.pipeline.trades import START_US, trades_frame
@@ -40,17 +41,42 @@ CONFIGS = {
     )
     for name, detector in DETECTORS.items()
 }
-END_US = START_US + 130 * 1_000_000
+#: An hour in the place of a second: budgets count whole days.
+CONFIGS["budget"] = Config.model_validate(
+    {
+        "symbols": SYMBOLS,
+        "sampling": {"every": "1h"},
+        "features": ["realized_vol_10h"],
+        "detector": {
+            **DETECTORS["zscore"],
+            **EPISODES,
+            "exit": 0.1,
+            "hold": "0s",
+            "cool_down": "0s",
+            "budget": {"minor": "2/d", "major": "1/d", "critical": "0.2/d"},
+        },
+    }
+)
 NONE = TRADES.to_frame()
 
 
-def market(seed: int) -> pl.DataFrame:
-    """Three symbols, two minutes, heavy tails, in order of time."""
+def pace(config: Config) -> int:
+    """How many times slower than a trade a second or so its market is."""
+    return (config.sampling.step_us or SECOND) // SECOND
+
+
+def end_us(config: Config) -> int:
+    """When all there is has ended."""
+    return START_US + 130 * SECOND * pace(config)
+
+
+def market(seed: int, config: Config) -> pl.DataFrame:
+    """Three symbols, two minutes or as many hours, heavy tails, in order of time."""
     random = np.random.default_rng(seed)
     rows = []
     for symbol in SYMBOLS:
         count = int(random.integers(60, 200))
-        seconds = np.sort(random.uniform(0, 120, count))
+        seconds = np.sort(random.uniform(0, 120, count)) * pace(config)
         price = 100 * np.exp(np.cumsum(random.standard_t(3, count) * 2e-4))
         quantity = random.integers(1, 10**10, count) / 1e8
         rows += [
@@ -85,7 +111,7 @@ def bits(frame: pl.DataFrame) -> list[object]:
 
 def undisturbed(trades: pl.DataFrame, config: Config) -> list[StepResult]:
     engine = ShardEngine(SYMBOLS, config)
-    return [engine.step(trades), engine.step(NONE, clock_us=END_US)]
+    return [engine.step(trades), engine.step(NONE, clock_us=end_us(config))]
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
@@ -94,14 +120,14 @@ def undisturbed(trades: pl.DataFrame, config: Config) -> list[StepResult]:
 def test_engine_of_any_chunking_says_the_same(
     config: Config, seed: int, data: st.DataObject
 ) -> None:
-    trades = market(seed)
+    trades = market(seed, config)
     cuts = sorted(data.draw(st.lists(st.integers(0, trades.height), max_size=8)))
     engine = ShardEngine(SYMBOLS, config)
     edges = [0, *cuts, trades.height]
     parts = [
         engine.step(trades.slice(start, end - start)) for start, end in itertools.pairwise(edges)
     ]
-    assert_same([*parts, engine.step(NONE, clock_us=END_US)], undisturbed(trades, config))
+    assert_same([*parts, engine.step(NONE, clock_us=end_us(config))], undisturbed(trades, config))
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
@@ -110,12 +136,12 @@ def test_engine_of_any_chunking_says_the_same(
 def test_engine_of_any_shard_split_says_the_same(
     config: Config, seed: int, order: list[str], split: int
 ) -> None:
-    trades = market(seed)
+    trades = market(seed, config)
     results = []
     for symbols in (order[:split], order[split:]):
         engine = ShardEngine(symbols, config)
         mine = trades.filter(pl.col("symbol").is_in(symbols))
-        results += [engine.step(mine), engine.step(NONE, clock_us=END_US)]
+        results += [engine.step(mine), engine.step(NONE, clock_us=end_us(config))]
     assert_same(results, undisturbed(trades, config))
 
 
@@ -125,7 +151,7 @@ def test_engine_of_any_shard_split_says_the_same(
 def test_engine_after_any_drop_repeat_and_backfill_says_the_same(
     config: Config, seed: int, data: st.DataObject
 ) -> None:
-    trades = market(seed)
+    trades = market(seed, config)
     random = np.random.default_rng(data.draw(st.integers(0, 10**6)))
     # A symbol's first trade is never missed: before it there is nothing to miss.
     first = pl.col("trade_id") == 1000
@@ -147,7 +173,7 @@ def test_engine_after_any_drop_repeat_and_backfill_says_the_same(
         # The tail: what the newest id over REST shows after the last live trade.
         mine = trades.filter(pl.col("symbol") == symbol)
         results.append(engine.step(NONE, backfilled=mine))
-    results.append(engine.step(NONE, clock_us=END_US))
+    results.append(engine.step(NONE, clock_us=end_us(config)))
     assert_same(results, undisturbed(trades, config))
     health = engine.health(venue_us=None)
     assert health["pending"].to_list() == [0, 0, 0]
@@ -162,7 +188,7 @@ def test_engine_after_any_drop_repeat_and_backfill_says_the_same(
 def test_engine_restored_anywhere_from_shards_of_any_split_says_the_same(
     config: Config, seed: int, data: st.DataObject
 ) -> None:
-    trades = market(seed)
+    trades = market(seed, config)
     cut = data.draw(st.integers(0, trades.height))
     split = data.draw(st.integers(1, 2))
     results, snapshots = [], []
@@ -173,18 +199,30 @@ def test_engine_restored_anywhere_from_shards_of_any_split_says_the_same(
         snapshots.append(engine.snapshot())
     engine = ShardEngine(SYMBOLS, config)
     engine.restore(pl.concat(snapshots))
-    results += [engine.step(trades.slice(cut)), engine.step(NONE, clock_us=END_US)]
+    results += [engine.step(trades.slice(cut)), engine.step(NONE, clock_us=end_us(config))]
     assert_same(results, undisturbed(trades, config))
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 def test_market_of_these_properties_does_raise_alerts(config: Config) -> None:
-    _, features, alerts = told(undisturbed(market(1), config))
+    _, features, alerts = told(undisturbed(market(1, config), config))
     assert features["score"].is_not_null().sum() > 100
     assert alerts.height > 3
 
 
 def test_market_of_these_properties_is_stretched_in_part() -> None:
-    _, features, _ = told(undisturbed(market(1), CONFIGS["multi_horizon"]))
+    config = CONFIGS["multi_horizon"]
+    _, features, _ = told(undisturbed(market(1, config), config))
     spans = set(features.filter(pl.col("score").is_not_null())["horizon_s"])
     assert spans == {4.0, 8.0, 16.0}
+
+
+def test_market_of_these_properties_has_budgets_in_force() -> None:
+    config = CONFIGS["budget"]
+    engine = ShardEngine(SYMBOLS, config)
+    engine.step(market(1, config))
+    engine.step(NONE, clock_us=end_us(config))
+    severity = EPISODES["severity"]
+    assert isinstance(severity, dict)
+    levels = engine.snapshot()["spot.levels"].to_list()
+    assert all(one != list(severity.values()) for one in levels)

@@ -10,19 +10,21 @@ from hypothesis import strategies as st
 
 from pipeline.analysis import StepResult
 from pipeline.config import Config
+from pipeline.durations import SECOND
 from pipeline.engine import ShardEngine
 from tests.properties.test_engine_properties import (
     CONFIGS,
-    END_US,
     NONE,
     SYMBOLS,
+    end_us,
     market,
+    pace,
     undisturbed,
 )
 
 
 def live(config: Config) -> Config:
-    sampling = config.sampling.model_copy(update={"restate_within": 70_000_000})
+    sampling = config.sampling.model_copy(update={"restate_within": 70 * SECOND * pace(config)})
     return config.model_copy(update={"sampling": sampling})
 
 
@@ -46,6 +48,7 @@ class Disturbed:
     """An engine that is fed with a market of which much goes missing, and comes after all."""
 
     def __init__(self, config: Config, trades: pl.DataFrame, seed: int) -> None:
+        self.config = config
         self.trades = trades
         self.random = np.random.default_rng(seed)
         self.engine = ShardEngine(SYMBOLS, live(config), restates=True)
@@ -100,11 +103,11 @@ class Disturbed:
                 mine = self.trades.filter(pl.col("symbol") == symbol)
                 self.engine.expect(symbol, 1000, int(mine["trade_id"].to_numpy().max()))
                 self.engine.give_up(symbol, int(mine["trade_id"].to_numpy().max()))
-        self.told.append(self.engine.step(NONE, clock_us=END_US))
+        self.told.append(self.engine.step(NONE, clock_us=end_us(self.config)))
         for symbol in SYMBOLS:
             mine = self.trades.filter(pl.col("symbol") == symbol)
             self.told.append(self.engine.step(NONE, backfilled=mine))
-        self.told.append(self.engine.step(NONE, clock_us=END_US))
+        self.told.append(self.engine.step(NONE, clock_us=end_us(self.config)))
 
 
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
@@ -113,7 +116,7 @@ class Disturbed:
 def test_engine_after_any_loss_that_was_found_again_says_the_same(
     config: Config, seed: int, schedule: int
 ) -> None:
-    trades = market(seed)
+    trades = market(seed, config)
     disturbed = Disturbed(config, trades, schedule)
     disturbed.play()
     health = disturbed.engine.health(venue_us=None)

@@ -1,20 +1,20 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 
 from pipeline.detect.config import EpisodesConfig
-from pipeline.detect.episodes import Episode, Episodes, ScoredRows, alerts_frame, severity_of
+from pipeline.detect.episodes import Episode, Episodes, ScoredRows, alerts_frame
 from pipeline.detect.protocol import Scores
+from pipeline.detect.thresholds import Thresholds, severity_of
 from pipeline.schema import ALERTS
 
 S = 1_000_000
 
 Held = dict[str, NDArray[np.generic]]
-
-#: What is in force.
-LIMITS = (6.0, 8.0, 12.0)
 
 CONFIG = EpisodesConfig(enter=6.0, exit=3.0, hold="3s", cool_down="5s", min_move_bp=5.0)
 
@@ -36,8 +36,13 @@ def rows(*scores: float, start_s: int = 100, move_bp: float = 20.0, symbol: int 
             samples=np.full(count, 120),
             window_steps=np.full(count, 120),
         ),
-        limits=np.tile(np.array([LIMITS]).T, count),
+        in_force=np.tile([6.0, 8.0, 12.0], (count, 1)),
     )
+
+
+def with_thresholds(given: ScoredRows, *in_force: tuple[float, float, float]) -> ScoredRows:
+    """Rows that meet thresholds: minor, major, critical."""
+    return replace(given, in_force=np.array(in_force))
 
 
 def episodes(symbols: int = 1) -> Episodes:
@@ -64,7 +69,7 @@ def test_episode_starts_at_enter_and_tells_what_judged_it() -> None:
         end_us=None,
         peak_us=101 * S,
         peak_score=6.0,
-        limits=LIMITS,
+        threshold=6.0,
         base_close=pytest.approx(100.0),
         move_bp=20.0,
         direction=1,
@@ -84,36 +89,6 @@ def test_episode_rises_with_its_peak_and_its_severity_never_falls() -> None:
     assert watch.push(rows(8.0, 3.1, start_s=103)) == []
     (higher,) = watch.push(rows(12.0, start_s=105))
     assert summary(higher) == (100, None, 12.0, "critical", 2)
-
-
-def test_episode_is_judged_by_the_scores_in_force_at_its_start() -> None:
-    watch = episodes()
-    (episode,) = watch.push(rows(6.0))
-    raised = rows(12.0, start_s=101)
-    raised.limits[:] = [[7.0], [13.0], [20.0]]
-    held = watch.snapshot(0)
-    (risen,) = watch.push(raised)
-    assert (risen.severity, risen.limits) == ("critical", LIMITS)
-    restored = episodes()
-    restored.restore(0, held)
-    assert restored.open_episode(0) == episode
-    assert restored.push(raised) == [risen]
-    assert alerts_frame([risen], "zscore")["threshold"].to_list() == [6.0]
-
-
-def test_episode_ends_by_other_rules_once_they_are_taken() -> None:
-    watch = episodes()
-    watch.push(rows(6.0))
-    watch.retune([CONFIG.model_copy(update={"exit": 5.0, "hold": S})])
-    (ended,) = watch.push(rows(4.9, 4.9, start_s=101))
-    assert (ended.start_us, ended.end_us) == (100 * S, 102 * S)
-
-
-def test_episode_starts_at_the_score_in_force() -> None:
-    raised = rows(6.9, 7.0)
-    raised.limits[:] = [[7.0], [13.0], [20.0]]
-    (episode,) = episodes().push(raised)
-    assert (episode.start_us, episode.severity) == (101 * S, "minor")
 
 
 def test_episode_that_rises_tells_the_move_from_its_base_as_a_log_return() -> None:
@@ -219,9 +194,55 @@ def test_restore_of_calm_ends_what_was_open() -> None:
     assert watch.push(rows(2.0, 2.0, 2.0, 2.0, start_s=101)) == []
 
 
+def test_episode_starts_at_the_threshold_in_force_and_ends_below_its_share() -> None:
+    watch = episodes()
+    in_force = [(9.0, 10.0, 20.0)] * 7
+    told = with_thresholds(rows(8.9, 9.0, 4.5, 4.49, 4.49, 4.49, 4.49), *in_force)
+    (ended,) = watch.push(told)
+    assert summary(ended) == (101, 106, 9.0, "minor", 1)
+
+
+def test_episode_keeps_the_thresholds_it_started_with() -> None:
+    watch = episodes()
+    (started,) = watch.push(with_thresholds(rows(9.5), (9.0, 10.0, 20.0)))
+    assert (started.severity, started.threshold) == ("minor", 9.0)
+    before = watch.snapshot(0)
+    for other in (watch, episodes()):
+        other.restore(0, before)
+        assert same(other.snapshot(0), before)
+        (risen,) = other.push(with_thresholds(rows(10.0, start_s=101), (50.0, 60.0, 70.0)))
+        assert summary(risen) == (100, None, 10.0, "major", 1)
+        assert risen.threshold == 9.0
+        low = rows(4.4, 4.4, 4.4, 4.4, start_s=102)
+        (ended,) = other.push(with_thresholds(low, *[(2.0, 3.0, 4.0)] * 4))
+        assert summary(ended) == (100, 105, 10.0, "major", 2)
+
+
+def test_episode_that_starts_after_other_rules_were_taken_follows_them() -> None:
+    watch = episodes()
+    watch.push(rows(6.0))
+    watch.retune([CONFIG.model_copy(update={"exit": 5.0, "hold": S, "cool_down": S})])
+    # The open one ends below the exit of its start, but by the new hold.
+    (ended,) = watch.push(rows(4.0, 2.9, 2.9, 6.0, 4.9, 4.9, start_s=101))[:1]
+    assert (ended.start_us, ended.end_us) == (100 * S, 103 * S)
+    other = episodes()
+    other.retune([CONFIG.model_copy(update={"exit": 5.0, "hold": S})])
+    (early,) = other.push(rows(6.0, 4.9, 4.9))
+    assert early.end_us == 102 * S
+
+
+def test_episode_under_the_fixed_thresholds_has_the_fixed_exit() -> None:
+    # Seven times 3.3 / 7 is not 3.3.
+    config = EpisodesConfig(enter=7.0, exit=3.3, hold="0s")
+    watch = Episodes(["S0"], [config], every_us=S)
+    told = with_thresholds(rows(7.0, 3.3), *[(7.0, 8.0, 12.0)] * 2)
+    assert summary(watch.push(told)[0]) == (100, None, 7.0, "minor", 0)
+
+
 def test_severity_of_a_score_is_the_highest_name_reached() -> None:
     scores = (6.0, 7.99, 8.0, 11.99, 12.0, 99.0)
-    assert [severity_of(score, LIMITS) for score in scores] == [
+    thresholds = Thresholds(enter=6.0, exit=3.0, major=8.0, critical=12.0)
+    assert [severity_of(score, thresholds) for score in scores] == [
         "minor", "minor", "major", "major", "critical", "critical",
     ]  # fmt: skip
 

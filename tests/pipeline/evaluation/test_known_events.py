@@ -108,7 +108,13 @@ def test_alerts_at_outages_within_reach_of_an_edge_are_told(tmp_path: Path) -> N
 def test_trade_off_higher_scores_find_less(tmp_path: Path) -> None:
     sets = {"made": [_run(tmp_path)]}
     low, high = trade_off([CRASH, QUIET], sets, minutes_config().detector, (6.0, 1e6))
-    assert low == dict(enter=6.0, quiet_alerts_per_day=0.0, events_found=1.0, symbols_found=1.0)
+    assert low == dict(
+        enter=6.0,
+        alerts_per_day=2.0,
+        quiet_alerts_per_day=0.0,
+        events_found=1.0,
+        symbols_found=1.0,
+    )
     assert (high["events_found"], high["symbols_found"]) == (0.0, 0.0)
 
 

@@ -1,0 +1,112 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import polars as pl
+import pytest
+
+from pipeline.config import Config
+from pipeline.evaluation.budgets import budget_summary, budget_use
+from pipeline.evaluation.klines import KlinesRun, minutes_config
+from pipeline.evaluation.known_events import Event
+from pipeline.evaluation.months import ALL, months_report
+from pipeline.evaluation.trade_off import budget_trade_off, episodes_of
+from pipeline.schema import ALERTS
+from tests.pipeline.evaluation.minutes import MINUTE_US, minutes_us
+
+DAY = 1440  # minutes
+
+
+def budgeted() -> Config:
+    return minutes_config(["detector.budget={minor: 2/d, major: 1/d, critical: 0.5/d}"])
+
+
+def made(alerts: list[tuple[int, str]], days: int = 5) -> KlinesRun:
+    """Twelve scores of 5 a day, all alike; alerts at minutes, ended a minute later."""
+    score = np.ones(days * DAY)
+    score[60::120] = 5.0
+    rows = [
+        {
+            "alert_id": str(minute),
+            "severity": severity,
+            "start_time": minutes_us(minute),
+            "end_time": minutes_us(minute + 1),
+        }
+        for minute, severity in alerts
+    ]
+    raw = pl.Schema(
+        [(name, pl.Int64 if "_time" in name else kind) for name, kind in ALERTS.items()]
+    )
+    return KlinesRun(
+        file="made/LIVE_USDT-1m.json",
+        symbol="LIVEUSDT",
+        rows=len(score),
+        rejected=0,
+        every_us=MINUTE_US,
+        end_us=minutes_us(1) + np.arange(len(score)) * MINUTE_US,
+        close=np.where(score > 1.0, 101.0, 100.0),
+        score=score,
+        horizon_us=np.full(len(score), MINUTE_US),
+        alerts=pl.DataFrame(rows, schema=raw, orient="row").cast(dict(ALERTS)),
+        outages=(),
+    )
+
+
+def test_budget_use_counts_what_came_once_thresholds_were_in_force() -> None:
+    before, after = 3 * DAY, 3 * DAY + 10
+    run = made(
+        [(before, "critical"), (after, "minor"), (after + 50, "major"), (after + 60, "critical")]
+    )
+    use = budget_use(run, budgeted().detector)
+    # The first row stands for no time: row 4320 ends three days, of 7200.
+    assert use["days"] == 2879 / DAY
+    assert use["alerts"] == {"minor": 3, "major": 2, "critical": 1}
+    assert use["per_day"]["minor"] == pytest.approx(1.5, rel=1e-3)
+    assert use["times_budget"] == pytest.approx(
+        {"minor": 0.75, "major": 1.0, "critical": 1.0}, rel=1e-3
+    )
+    levels = list(use["threshold"].values())
+    assert levels == sorted(set(levels))
+    assert levels[0] > 5.0  # which came twelve times a day
+
+
+def test_budget_use_of_a_history_that_is_too_short_is_null() -> None:
+    use = budget_use(made([(10, "minor")], days=3), budgeted().detector)
+    assert (use["days"], use["alerts"]["minor"], use["per_day"]["minor"]) == (0.0, 0, None)
+    assert use["threshold"] == {"minor": 6.0, "major": 8.0, "critical": 12.0}
+    assert budget_summary([use]) == {"files": 0, "days": 0.0, "times_budget": None}
+
+
+def test_budget_summary_is_of_the_files_with_a_day() -> None:
+    detector = budgeted().detector
+    short, one, two = made([], days=3), made([]), made([(4 * DAY, "minor")])
+    summary = budget_summary([budget_use(run, detector) for run in (short, one, two)])
+    assert summary["files"] == 2
+    minor = {"mean": 0.125, "least": 0.0, "most": 0.25}
+    assert summary["times_budget"]["minor"] == pytest.approx(minor, rel=1e-3)
+
+
+def test_budget_trade_off_of_a_rarer_budget_has_fewer_alerts() -> None:
+    detector = minutes_config(["detector.enter=4", "detector.severity.minor=4"]).detector
+    often, rare = budget_trade_off([], {"made": [made([])]}, detector, (20.0, 0.5))
+    # Three days of twelve under the fixed score of 4, then twelve a day or none.
+    assert (often["budget_per_day"], often["alerts_per_day"]) == (20.0, 12.0)
+    assert rare["alerts_per_day"] == 36 / 5
+    assert rare["events_found"] is None
+    assert len(episodes_of(made([]), detector)) == 60
+
+
+def test_months_report_has_what_was_asked_for() -> None:
+    run = made([])
+    plain = months_report([run], minutes_config(), None)
+    assert plain.keys() == {run.file}
+    assert "budget" not in plain[run.file]
+    crash = Event("C", "made", minutes_us(55), minutes_us(65), "market_crash", "")
+    never = Event("N", "made", minutes_us(10**6), minutes_us(10**6 + 5), "market_crash", "")
+    known = months_report([run], minutes_config(), [crash, never])
+    assert known[ALL].keys() == {"events", "trade_off", "budget_trade_off"}
+    assert [row["event"] for row in known[ALL]["events"]] == ["C"]
+    both = months_report([run, replace(run, file="made/B")], budgeted(), None)
+    assert both[ALL]["budget"]["files"] == 2
+    assert both["made/B"]["budget"]["days"] > 1.9
