@@ -114,6 +114,24 @@ def test_thresholds_are_those_the_tail_exceeds_as_often_as_the_budgets_say() -> 
     assert (in_force[3 * DAY + 1 :] == in_force[-1]).all()
 
 
+def test_tail_that_has_no_shape_is_exponential() -> None:
+    # Own shape -.5 of 300 peaks all alike, and .5 of the usual 300: none. All on the third day.
+    score = np.ones(4 * DAY)
+    score[2 * DAY + 60 : 2 * DAY + 60 + 4 * 300 : 4] = 5.0
+    minor = push(spot(), score)[-1][0]
+    days = 1.0 + 0.5 ** (1 / 30) + 0.5 ** (2 / 30)
+    level, middle = 3.0 * 1.02**25, 3.0 * 1.02**25.5
+    expected = level + (middle - level) * np.log(300.0 / (0.5 * days))
+    assert minor == pytest.approx(expected, rel=1e-9)
+
+
+def test_threshold_of_a_rate_that_no_score_reaches_is_the_exit() -> None:
+    often = rules(
+        budget={**BUDGET, "minor": "1000/h"}, exit=2.5, enter=4.0, severity={"minor": 4.0}
+    )
+    assert push(spot(often), spaced(4, [5.0] * 60))[-1][0] == 2.5
+
+
 @pytest.mark.parametrize("shape", [0.35, 0.5])
 def test_budgets_of_a_stream_with_a_heavy_tail_are_kept(shape: float) -> None:
     times = []
