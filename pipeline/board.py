@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
 
+from pipeline.crosssection import cross_section_plan
 from pipeline.schema import TIME
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping
 
     from pipeline.config import Config
+    from pipeline.crosssection import CrossSectionPlan
     from pipeline.venues.protocol import Instrument
 
 #: One row a closed bar, in the order the coordinator applied them.
@@ -47,6 +49,12 @@ class BoardPlan:
     tick_size: Mapping[str, float]  # symbol -> smallest price step
     # Of symbols that are watched no more: the condition that says why.
     ended: Mapping[str, str] = field(default_factory=dict)
+    crosssection: CrossSectionPlan | None = None  # null where nothing is said of the market
+
+    @property
+    def watched(self) -> dict[str, float]:
+        """The symbols that have not ended, with the score at which an episode starts."""
+        return {name: self.enter[name] for name in self.symbols if name not in self.ended}
 
 
 def board_plan(
@@ -73,6 +81,7 @@ def board_plan(
         history_us=config.board.history,
         tick_size={instrument.symbol: instrument.tick_size for instrument in instruments},
         ended=dict(ended),
+        crosssection=cross_section_plan(config),
     )
 
 
@@ -92,6 +101,7 @@ class BoardSnapshot:
         connected: Symbol -> whether its feed is connected; a symbol that never reported is absent.
         trades_per_s: Over the last few seconds, all symbols, on the coordinator's clock.
         restarts: Symbol actors and coordinators restarted since the start.
+        market_score: Of all symbols as one, signed; null while it is unknown.
     """
 
     incarnation: str
@@ -105,6 +115,7 @@ class BoardSnapshot:
     connected: Mapping[str, bool]
     trades_per_s: float
     restarts: int
+    market_score: float | None = None
 
 
 class BoardSource(Protocol):

@@ -12,12 +12,13 @@ import polars as pl
 
 from pipeline.alarms import alarm_loads
 from pipeline.board import SAMPLES, BoardPlan, BoardSnapshot
+from pipeline.crosssection import CrossSection
 from pipeline.delivery import Inbox, from_ipc
 from pipeline.durations import HOUR, SECOND
 from pipeline.history import History
 from pipeline.latency import RecentLatencies, counted
 from pipeline.report import run_report, timing_report
-from pipeline.schema import ALERTS, BARS, HEALTH
+from pipeline.schema import ALERTS, BARS, HEALTH, MARKET, MARKET_SYMBOL, RESIDUALS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -62,6 +63,12 @@ class Collector:
         reach_us = plan.history_us
         self._bars = History(BARS, reach_us=reach_us, max_rows=MAX_HISTORY_ROWS)
         self._samples = History(SAMPLES, reach_us=reach_us, max_rows=MAX_HISTORY_ROWS)
+        self._market = History(MARKET, reach_us=reach_us, max_rows=MAX_HISTORY_ROWS)
+        self._residuals = History(RESIDUALS, reach_us=reach_us, max_rows=MAX_HISTORY_ROWS)
+        self._market_score: float | None = None
+        self._crosssection: CrossSection | None = None
+        if plan.crosssection is not None:
+            self._crosssection = CrossSection(plan.crosssection, plan.watched)
         self._newest: dict[str, int] = {}  # by symbol: the newest bar's open time or trade id
         self._alerts: dict[str, _Logged] = {}
         self._health: dict[str, dict[str, Any]] = {}
@@ -91,6 +98,8 @@ class Collector:
     def replan(self, plan: BoardPlan) -> None:
         """Take another plan; boards then start anew, with all that is known."""
         self._plan = plan
+        if self._crosssection is not None:
+            self._crosssection.expect(plan.watched)
         self._plans += 1
         self._version += 1
 
@@ -113,7 +122,7 @@ class Collector:
         alerts = [
             logged.row
             for logged in self._alerts.values()
-            if logged.version > since and logged.row["symbol"] in planned
+            if logged.version > since and logged.row["symbol"] in {*planned, MARKET_SYMBOL}
         ]
         return BoardSnapshot(
             incarnation=f"{self._incarnation}/{self._plans}",
@@ -128,11 +137,20 @@ class Collector:
             connected={name: on for name, on in self._connected.items() if name in planned},
             trades_per_s=self._trades_per_s(now_us),
             restarts=self._restarts,
+            market_score=self._market_score,
         )
 
     def bars(self, since: int = 0) -> pl.DataFrame:
         """Return the BARS applied after a version, as far back as the history reaches."""
         return self._bars.since(since)
+
+    def market(self, since: int = 0) -> pl.DataFrame:
+        """Return the MARKET rows known after a version, as far back as the history reaches."""
+        return self._market.since(since)
+
+    def residuals(self, since: int = 0) -> pl.DataFrame:
+        """Return the RESIDUALS known after a version, as far back as the history reaches."""
+        return self._residuals.since(since)
 
     def health(self) -> pl.DataFrame:
         """Return the newest HEALTH row of every symbol that has reported, in the plan's order."""
@@ -172,12 +190,15 @@ class Collector:
 
     def _apply(self, payload: Payload, now_us: int) -> None:
         bars, features = from_ipc(payload.bars), from_ipc(payload.features)
+        alerts = from_ipc(payload.alerts)
         if bars.height:
             new = self._is_new(bars)
             bars, features = bars.filter(new), features.filter(new)
             self._bars.append(self._version, bars)
             self._samples.append(self._version, self._as_samples(bars, features))
-        for row in from_ipc(payload.alerts).iter_rows(named=True):
+        if self._crosssection is not None and (bars.height or alerts.height):
+            alerts = self._compare(bars, features, alerts, now_us)
+        for row in alerts.iter_rows(named=True):
             self._alerts[row["alert_id"]] = _Logged(self._version, row)
             if len(self._alerts) > MAX_ALERTS:
                 del self._alerts[next(iter(self._alerts))]
@@ -191,6 +212,19 @@ class Collector:
         self._live.append((now_us, arrived))
         while now_us - self._live[0][0] > _RATE_US and len(self._live) > 1:
             self._live.popleft()
+
+    def _compare(
+        self, bars: pl.DataFrame, features: pl.DataFrame, alerts: pl.DataFrame, now_us: int
+    ) -> pl.DataFrame:
+        """Put what is new beside that of the other symbols; return all alerts to tell of."""
+        assert self._crosssection is not None  # noqa: S101 - whoever calls has looked
+        found = self._crosssection.push(bars, features, alerts, now_us)
+        self._market.append(self._version, found.market)
+        self._residuals.append(self._version, found.residuals)
+        if found.market.height:
+            score, direction = found.market.select("market_score", "direction").row(-1)
+            self._market_score = None if score is None else score * direction
+        return found.alerts
 
     def _is_new(self, bars: pl.DataFrame) -> pl.Series:
         """Say which bars are new, or restated: an actor that starts again tells its past again."""

@@ -16,18 +16,12 @@ from pydantic import (
     model_validator,
 )
 
-from pipeline.config_fields import (
-    LISTED,
-    WRITTEN,
-    Section,
-    between,
-    read_step,
-    written_step_us,
-)
+from pipeline.config_fields import LISTED, WRITTEN, Section, between, read_step, written_step_us
 from pipeline.detect.config import DetectorConfig, MultiHorizonConfig, suited_to
 from pipeline.detect.registry import detector_problems
 from pipeline.durations import format_duration, parse_duration
 from pipeline.feature_table import FeatureTable
+from pipeline.market_config import MarketConfig, market_suited_to
 from pipeline.plugins import load_plugins
 from pipeline.venues.registry import symbol_form
 
@@ -233,6 +227,7 @@ class Config(Section):
     )
     detector: DetectorConfig = MultiHorizonConfig()
     overrides: dict[str, OverrideConfig] = Field(default_factory=dict)
+    market: MarketConfig = MarketConfig()
     actors: ActorsConfig = ActorsConfig()
     board: BoardConfig = BoardConfig()
     storage: StorageConfig = StorageConfig()
@@ -250,11 +245,15 @@ class Config(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _detector_suits_the_samples(cls, raw: object) -> object:
+    def _all_suits_the_samples(cls, raw: object) -> object:
         if not isinstance(raw, dict) or not isinstance(raw.get("sampling", {}), dict):
             return raw
         every = raw.get("sampling", {}).get("every", "1s")
-        suited = {**raw, "detector": suited_to(every, raw.get("detector", {}))}
+        suited = {
+            **raw,
+            "detector": suited_to(every, raw.get("detector", {})),
+            "market": market_suited_to(every, raw.get("market", {})),
+        }
         overrides = raw.get("overrides")
         if isinstance(overrides, dict):
             suited["overrides"] = {

@@ -82,6 +82,35 @@ ALERTS = pl.Schema(
         "window_start": TIME,  # exclusive
         "window_end": TIME,  # inclusive
         "revision": pl.Int32(),  # grows with every change of the row
+        "parent_id": pl.String(),  # of the market's alert that this one is part of
+        # Of the market: symbols that reached their own threshold its way, and those with a score.
+        "exceeding": pl.Int32(),
+        "members": pl.Int32(),
+    }
+)
+
+#: The symbol of what all symbols together do.
+MARKET_SYMBOL = "MARKET"
+
+#: One row a grid step of the market: the mean of its members. Scores are null while unknown.
+MARKET = pl.Schema(
+    {
+        "open_time": TIME,
+        "log_return": pl.Float64(),  # null with fewer members than `market.min_symbols`
+        "members": pl.Int32(),  # symbols with a return in it
+        "market_score": pl.Float64(),  # the detector's, never negative
+        "direction": pl.Int8(),  # sign of the tested return
+        "median_score": pl.Float64(),  # of the symbols' signed scores
+        "exceeding_frac": pl.Float64(),  # of those symbols, that reach their threshold its way
+    }
+)
+
+#: One row a symbol and step of the market at which it has a score.
+RESIDUALS = pl.Schema(
+    {
+        "symbol": pl.String(),
+        "open_time": TIME,
+        "residual_score": pl.Float64(),  # signed: what its score has beyond the market's part
     }
 )
 

@@ -72,20 +72,25 @@ def severity_ranks(log: pl.DataFrame) -> dict[str, int]:
 
 
 def count_since(log: pl.DataFrame, since_us: int) -> int:
-    """Return how many alerts started at or after `since_us` and were not retracted."""
+    """Return how many alerts started at or after `since_us` and were not retracted.
+
+    Those that are part of one of the market do not count beside it.
+    """
     start_us = pl.col("start_time").dt.timestamp("us")
-    return log.filter(start_us >= since_us, pl.col("status") != "retracted").height
+    stands = pl.col("status") != "retracted"
+    return log.filter(start_us >= since_us, stands, pl.col("parent_id").is_null()).height
 
 
 def alert_columns(log: pl.DataFrame) -> dict[str, list[object]]:
     """Return the newest alerts as columns for the browser, times in milliseconds.
 
-    `end_ms` is NaN while an alert is open; a retracted alert has no mark and no shade.
+    `end_ms` is NaN while an alert is open; a retracted alert has no mark and no shade. Those that
+    are part of one of the market come just before it.
     """
     retracted = pl.col("status") == "retracted"
     start_ms = pl.col("start_time").dt.timestamp("us") / 1e3
     end_ms = pl.col("end_time").dt.timestamp("us") / 1e3
-    columns = log.tail(BROWSER_ROWS).select(
+    columns = _in_groups(log.tail(BROWSER_ROWS)).select(
         "alert_id",
         "symbol",
         "severity",
@@ -94,6 +99,9 @@ def alert_columns(log: pl.DataFrame) -> dict[str, list[object]]:
         "direction",
         "samples",
         "horizon_s",
+        "exceeding",
+        "members",
+        pl.col("parent_id").fill_null(""),
         pl.col("peak_score").round(2),
         pl.col("move_bp").round(1),
         start_ms=start_ms,
@@ -107,3 +115,19 @@ def alert_columns(log: pl.DataFrame) -> dict[str, list[object]]:
         .otherwise(pl.lit("triangle")),
     )
     return columns.to_dict(as_series=False)
+
+
+def _in_groups(log: pl.DataFrame) -> pl.DataFrame:
+    """Return alerts by start, those that are part of another just before that one."""
+    starts = log.select(parent_id="alert_id", parent_start="start_time")
+    is_parent = pl.col("scope") == "market"
+    return (
+        log.join(starts, on="parent_id", how="left", maintain_order="left")
+        .sort(
+            pl.coalesce("parent_start", "start_time"),
+            pl.coalesce("parent_id", pl.when(is_parent).then("alert_id"), pl.lit("")),
+            pl.col("parent_id").is_null(),
+            maintain_order=True,
+        )
+        .drop("parent_start")
+    )

@@ -93,6 +93,7 @@ class BoardState:
         self._alerts = LOG.to_frame()
         self._alerts_version = 0
         self._trades_per_s = 0.0
+        self._market_score: float | None = None
         self._restarts = 0
         self._venue_us: int | None = None
         self._moved_at_s = -math.inf
@@ -116,6 +117,7 @@ class BoardState:
         self._health = snapshot.health
         self._connected = snapshot.connected
         self._trades_per_s = snapshot.trades_per_s
+        self._market_score = snapshot.market_score
         self._restarts = snapshot.restarts
         if snapshot.venue_us != self._venue_us:
             self._venue_us = snapshot.venue_us
@@ -234,6 +236,7 @@ class BoardState:
             recent_alerts=0
             if venue_us is None
             else count_since(self._alerts, venue_us - RECENT_US),
+            market_score=None if self._market_score is None else round(self._market_score, 2),
             restarts=self._restarts,
             price=cells["price"].to_list(),
             volatility=cells["volatility"].to_list(),

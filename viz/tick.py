@@ -51,6 +51,7 @@ class Tick(msgspec.Struct, frozen=True):
     trades_per_s: float
     live: int  # symbols with a fresh price
     recent_alerts: int  # in the last 15 minutes
+    market_score: float | None  # of all symbols as one, signed
     restarts: int
     price: list[float | None]
     volatility: list[float | None]

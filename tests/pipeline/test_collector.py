@@ -11,9 +11,11 @@ from pipeline.board import SAMPLES, BoardPlan
 from pipeline.clock import Skew
 from pipeline.collector import MAX_ALERTS, Collector
 from pipeline.config import Config
-from pipeline.delivery import Envelope, Payload, Timing, to_ipc
+from pipeline.crosssection import cross_section_plan
+from pipeline.delivery import Envelope, Payload, Timing, from_ipc, to_ipc
 from pipeline.engine import ShardEngine
 from pipeline.schema import ALERTS
+from tests.pipeline import crash
 from tests.pipeline.test_engine import noisy
 from tests.pipeline.trades import START_US, trades_frame
 
@@ -325,3 +327,60 @@ def test_clocks_of_a_shard_that_has_ended_are_forgotten() -> None:
     assert state.snapshot(0, S).venue_us is None
     assert state.report(S, {})["clock"] is None
     assert state.report(S, {})["reconnects"] == 6
+
+
+def crash_envelope(second: int) -> Envelope:
+    """What a shard tells of one second of a small market that crashes."""
+    all_rows, start = crash.told(), crash.START_US + second * S
+    now = pl.col("open_time").dt.timestamp("us") == start
+    alerts = all_rows.alerts.filter(pl.col("start_time").dt.timestamp("us") == start + S)
+    one = envelope(engine(), trades_frame([]), second + 1)
+    payload = replace(
+        one.payload,
+        bars=to_ipc(all_rows.bars.filter(now)),
+        features=to_ipc(all_rows.features.filter(now)),
+        alerts=to_ipc(alerts),
+    )
+    return replace(one, payload=payload)
+
+
+def crash_collector() -> Collector:
+    plan = replace(
+        PLAN,
+        symbols=crash.CONFIG.symbols,
+        enter=crash.ENTER,
+        headline="realized_vol_1m",
+        crosssection=cross_section_plan(crash.CONFIG),
+    )
+    return Collector(plan, "first", 0)
+
+
+def test_market_alert_is_told_with_those_that_are_part_of_it() -> None:
+    state = crash_collector()
+    for second in range(crash.CRASH):
+        state.apply(crash_envelope(second), 0)
+    before = state.snapshot(0, 0)
+    assert before.alerts.height == 0
+    assert abs(before.market_score or 9.0) < 6.0
+    state.apply(crash_envelope(crash.CRASH), 0)
+    after = state.snapshot(before.version, 0)
+    assert sorted(after.alerts["symbol"]) == ["AUSDT", "BUSDT", "CUSDT", "DUSDT", "MARKET"]
+    assert after.alerts["scope"].unique().to_list() == ["market"]
+    assert (after.market_score or 0.0) < -10.0
+    told = state.market(before.version)
+    assert told.select(pl.col("market_score") * pl.col("direction")).item() == after.market_score
+    assert state.residuals(before.version)["symbol"].to_list() == list(crash.ENTER)
+
+
+def test_market_goes_on_without_symbols_that_have_ended() -> None:
+    state = crash_collector()
+    state.apply(crash_envelope(0), 0)
+    plan = replace(state.snapshot(0, 0).plan, ended={"DUSDT": "delisted"})
+    state.replan(plan)
+    one = crash_envelope(1)
+    three = pl.col("symbol") != "DUSDT"
+    bars, features = (
+        to_ipc(from_ipc(frame).filter(three)) for frame in (one.payload.bars, one.payload.features)
+    )
+    state.apply(replace(one, payload=replace(one.payload, bars=bars, features=features)), 0)
+    assert state.market()["members"].to_list() == [0, 3]

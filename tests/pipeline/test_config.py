@@ -6,6 +6,7 @@ import pytest
 
 from pipeline.config import Config, SymbolRule
 from pipeline.config_file import load_config
+from pipeline.durations import format_duration
 from pipeline.errors import ConfigError
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
@@ -64,6 +65,7 @@ def test_config_with_symbols_only_has_the_documented_defaults(tmp_path: Path) ->
             "tick": 0.0,
         },
         "overrides": {},
+        "market": {"min_symbols": 3, "fold_within": "10s"},
         "actors": {
             "symbols_per_actor": "auto",
             "flush": "250ms",
@@ -81,6 +83,37 @@ def test_config_with_symbols_only_has_the_documented_defaults(tmp_path: Path) ->
         },
         "storage": {"directory": "data"},
     }
+
+
+@pytest.mark.parametrize(
+    ("sampling", "market", "fold_within"),
+    [
+        ("{every: 1m}", "{}", "10m"),
+        ("{every: 250ms}", "{}", "10s"),
+        ("{every: 1m}", "{fold_within: 30s}", "30s"),
+    ],
+)
+def test_market_folds_within_ten_steps_unless_it_is_told(
+    tmp_path: Path, sampling: str, market: str, fold_within: str
+) -> None:
+    text = f"""
+    symbols: [BTCUSDT]
+    sampling: {sampling}
+    market: {market}
+    features: [realized_vol_1h]
+    """
+    assert format_duration(load_config(write(tmp_path, text)).market.fold_within) == fold_within
+
+
+def test_market_that_cannot_be_is_refused(tmp_path: Path) -> None:
+    text = """
+    symbols: [BTCUSDT]
+    market: {min_symbols: 1, fold_within: 2d}
+    """
+    assert problems_of(tmp_path, text) == [
+        "market.min_symbols: Input should be greater than or equal to 2, found 1",
+        "market.fold_within: expected 0s to 1d, found 2d",
+    ]
 
 
 def test_config_printed_by_check_loads_to_the_same() -> None:

@@ -45,7 +45,7 @@ def alerts(*rows: dict[str, Any]) -> pl.DataFrame:
                 "detector": "zscore",
                 "kind": "move",
                 "severity": row.get("severity", "minor"),
-                "scope": "idiosyncratic",
+                "scope": "market" if "parent" in row else row.get("scope", "idiosyncratic"),
                 "status": row.get("status", "open"),
                 "start_time": at(start),
                 "end_time": at(row["end"]) if "end" in row else None,
@@ -59,6 +59,9 @@ def alerts(*rows: dict[str, Any]) -> pl.DataFrame:
                 "window_start": at(start - 300),
                 "window_end": at(start),
                 "revision": row.get("revision", 0),
+                "parent_id": row.get("parent"),
+                "exceeding": row.get("exceeding"),
+                "members": row.get("members"),
             }
         )
     return pl.DataFrame(filled, schema=ALERTS)
@@ -157,3 +160,23 @@ def test_columns_hold_the_newest_200() -> None:
     many = alerts(*({"id": str(number), "start": number} for number in range(300)))
     columns = alert_columns(add_alerts(EMPTY, many, HISTORY))
     assert [columns["alert_id"][0], columns["alert_id"][-1]] == ["100", "299"]
+
+
+def test_alerts_that_are_part_of_one_of_the_market_come_just_before_it() -> None:
+    told = alerts(
+        {"id": "before", "start": 0},
+        {"id": "late", "start": 5, "parent": "market"},
+        {"id": "market", "start": 2, "scope": "market", "exceeding": 2, "members": 3},
+        {"id": "other", "start": 2},
+        {"id": "early", "start": 1, "parent": "market"},
+        {"id": "orphan", "start": 3, "parent": "gone"},
+    )
+    columns = alert_columns(add_alerts(EMPTY, told, HISTORY))
+    assert columns["alert_id"] == ["before", "other", "early", "late", "market", "orphan"]
+    assert columns["parent_id"] == ["", "", "market", "market", "", "gone"]
+    assert (columns["exceeding"][4], columns["members"][4]) == (2, 3)
+
+
+def test_alerts_that_are_part_of_one_of_the_market_do_not_count_beside_it() -> None:
+    log = add_alerts(EMPTY, alerts({"id": "market"}, {"id": "part", "parent": "market"}), HISTORY)
+    assert count_since(log, ZERO_MS * 1000) == 1

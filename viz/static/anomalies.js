@@ -1,6 +1,10 @@
-// The list of anomalies, newest first. Symbols are input: they only ever become text.
+// The list of anomalies, newest first; those that are part of one of the market stand under it.
+// Symbols are input: they only ever become text.
 
 import { age, clock, signed } from "./format.js";
+
+/** The symbol of what all symbols do together, see pipeline/schema.py. */
+const MARKET = "MARKET";
 
 const RANK = { minor: 1, major: 2, critical: 3 };
 
@@ -47,7 +51,8 @@ export class Anomalies {
       below = row;
     }
     this.quiet.hidden = alerts.length > 0;
-    this.total.textContent = alerts.length === 0 ? "" : `${alerts.filter((alert) => alert.status === "open").length} open, ${alerts.length} shown`;
+    const open = alerts.filter((alert) => alert.status === "open" && alert.parent_id === "");
+    this.total.textContent = alerts.length === 0 ? "" : `${open.length} open, ${alerts.length} shown`;
     this.mark();
   }
 
@@ -94,7 +99,7 @@ export class Anomalies {
 function makeRow(alert) {
   const row = document.createElement("tr");
   row.dataset.id = alert.alert_id;
-  row.title = `cryptoctopus explain ${alert.alert_id}`;
+  if (alert.symbol !== MARKET) row.title = `cryptoctopus explain ${alert.alert_id}`;
   for (const name of ["start", "symbol", "severity", "number", "number", "number"]) {
     const cell = document.createElement("td");
     cell.className = name;
@@ -114,10 +119,11 @@ function makeRow(alert) {
 function fill(row, alert) {
   const [start, symbol, severity, peak, move, lasted] = row.children;
   row.dataset.status = alert.status;
+  row.dataset.part = alert.parent_id !== "";
   start.textContent = clock(alert.start_ms);
-  symbol.textContent = alert.symbol;
+  symbol.textContent = alert.symbol === MARKET ? `Market, ${alert.exceeding} of ${alert.members}` : alert.symbol;
   severity.firstChild.dataset.rank = RANK[alert.severity] ?? 1;
-  severity.lastChild.textContent = alert.scope === "market" ? `${alert.severity}, market` : alert.severity;
+  severity.lastChild.textContent = alert.severity;
   peak.textContent = signed(alert.direction * alert.peak_score);
   move.firstChild.textContent = alert.direction < 0 ? "▼" : "▲";
   move.firstChild.dataset.direction = alert.direction < 0 ? "down" : "up";

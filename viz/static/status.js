@@ -1,6 +1,6 @@
 // The status bar, and the page's own judgement: a page that hears nothing says so.
 
-import { age, clock, count } from "./format.js";
+import { age, clock, count, signed } from "./format.js";
 
 /** Without a tick for this long the page stops calling itself live. */
 export const SILENT_S = 3;
@@ -10,7 +10,7 @@ const ANNOUNCE_MS = 10000;
 export class Status {
   constructor() {
     this.nodes = Object.fromEntries(
-      ["state", "clock", "live", "trades", "age", "recent", "reduced", "rate", "reason", "announcer", "alarm"].map((id) => [id, document.getElementById(id)]),
+      ["state", "clock", "live", "trades", "age", "recent", "market", "reduced", "rate", "reason", "announcer", "alarm"].map((id) => [id, document.getElementById(id)]),
     );
     this.announcedAt = performance.now();
     this.state = "starting";
@@ -38,6 +38,7 @@ export class Status {
       text(nodes.trades, count(state === "live" ? tick.trades_per_s : null));
       text(nodes.age, age(tick.age_s === null ? null : tick.age_s + late));
       text(nodes.recent, count(tick.recent_alerts));
+      text(nodes.market, signed(state === "live" ? tick.market_score : null));
     }
     this.alarm(state, reason);
     return state;
@@ -55,7 +56,7 @@ export class Status {
   announce(alerts, nowMs) {
     if (performance.now() - this.announcedAt < ANNOUNCE_MS) return false;
     this.announcedAt = performance.now();
-    const fresh = alerts.filter((alert) => alert.start_ms > nowMs - 60000 && alert.status !== "retracted");
+    const fresh = alerts.filter((alert) => alert.start_ms > nowMs - 60000 && alert.status !== "retracted" && alert.parent_id === "");
     if (fresh.length > 0) {
       const highest = fresh.reduce((a, b) => (b.peak_score > a.peak_score ? b : a));
       const noun = fresh.length === 1 ? "anomaly" : "anomalies";
