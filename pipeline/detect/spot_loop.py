@@ -78,7 +78,7 @@ def tail_of(counts: Any, wanted: Any) -> Any:  # noqa: ANN401 - compiled: the si
         mean += counts[at] * excess / above
         weighted += counts[at] * rank * excess / above
         below += counts[at]
-    own = min(max(2.0 - mean / (mean - 2.0 * weighted), -0.5), 0.9)
+    own = max(2.0 - mean / (mean - 2.0 * weighted), -0.5)  # always below 1
     shape = (above * own + USUAL_PEAKS * USUAL_SHAPE) / (above + USUAL_PEAKS)
     return level, above, mean * (1.0 - shape), shape
 

@@ -167,6 +167,17 @@ def test_peaks_no_further_apart_than_hold_and_cool_down_are_one() -> None:
     assert apart[-1].tolist() != FIXED
 
 
+def test_peak_of_a_cluster_is_its_highest_score_wherever_it_is_in_it() -> None:
+    single = spaced(4, [5.0] * 60)
+    wide = single.copy()
+    wide[1:601:10] = 4.0
+    assert push(spot(), wide)[-1].tolist() == push(spot(), single)[-1].tolist() != FIXED
+
+
+def test_peaks_of_just_the_exit_count() -> None:
+    assert push(spot(), spaced(4, [3.0] * 60))[-1].tolist() != FIXED
+
+
 def test_peaks_of_moves_that_start_no_episode_do_not_count() -> None:
     assert push(spot(), spaced(4, [5.0] * 60), move_bp=4.9)[-1].tolist() == FIXED
     assert push(spot(), spaced(4, [5.0] * 60), move_bp=-5.0)[-1].tolist() != FIXED
