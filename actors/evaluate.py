@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from actors.html_report import write_html
 from pipeline.evaluation.nab import evaluate_nab
 from pipeline.evaluation.nab_rules import PROFILES
 from pipeline.evaluation.sim import CHOSEN_ON, REPORTED_ON, evaluate_sim
@@ -48,14 +49,20 @@ def seeds_of(text: str | None) -> Sequence[int]:
     return seeds
 
 
-def show_sim(seeds: Sequence[int], *, as_json: bool) -> None:
-    """Run the simulated market and print the report."""
+def show_sim(seeds: Sequence[int], *, as_json: bool, html: Path | None) -> None:
+    """Run the simulated market and print the report; write it as a page, too, if asked.
+
+    Raises:
+        OutputError: The page cannot be written.
+    """
     columns = SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn()
     with Progress(*columns, console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("evaluate sim")
         report = evaluate_sim(
             seeds, lambda part: progress.update(task, description=f"evaluate sim: {part} done")
         )
+    if html is not None:
+        write_html("sim", report, html)
     if as_json:
         print(json.dumps(report, indent=2))  # noqa: T201 - the result of the command
         return
@@ -70,14 +77,17 @@ def show_sim(seeds: Sequence[int], *, as_json: bool) -> None:
         console.print("Some of the seeds are those that parameters were chosen on.")
 
 
-def show_nab(data: Path, *, as_json: bool) -> None:
-    """Score our detectors on the benchmark and print the report.
+def show_nab(data: Path, *, as_json: bool, html: Path | None) -> None:
+    """Score our detectors on the benchmark and print the report; see `show_sim`.
 
     Raises:
         DataError: The data are not there, or not as published.
+        OutputError: The page cannot be written.
     """
     with Console(stderr=True).status("evaluate nab"):
         report = evaluate_nab(data)
+    if html is not None:
+        write_html("nab", report, html)
     if as_json:
         print(json.dumps({"detectors": report["detectors"]}, indent=2))  # noqa: T201 - as above
         return

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
-from pathlib import Path  # noqa: TC003 - typer reads the annotations
+from pathlib import Path
 from typing import Annotated
 
 import typer
+
+Page = Annotated[
+    Path | None, typer.Option("--html", metavar="FILE", help="Write a page with plots, too.")
+]
 
 evaluate = typer.Typer(help="Measure detectors against what is known.", no_args_is_help=True)
 
@@ -18,6 +22,7 @@ def sim(
         typer.Option(metavar="FIRST-LAST", help="Paths to simulate; two days each."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    html: Page = None,
 ) -> None:
     """On a simulated market, where it is known what happened."""
     from actors.evaluate import seeds_of, show_sim  # noqa: PLC0415 - others need not load it
@@ -26,7 +31,7 @@ def sim(
         chosen = seeds_of(seeds)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
-    show_sim(chosen, as_json=as_json)
+    show_sim(chosen, as_json=as_json, html=html)
 
 
 @evaluate.command()
@@ -34,11 +39,12 @@ def nab(
     *,
     data: Annotated[Path, typer.Option(metavar="DIR", help="A checkout of the benchmark's data.")],
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    html: Page = None,
 ) -> None:
     """On the Numenta Anomaly Benchmark, beside what others have published."""
     from actors.evaluate import show_nab  # noqa: PLC0415 - others need not load it
 
-    show_nab(data, as_json=as_json)
+    show_nab(data, as_json=as_json, html=html)
 
 
 @evaluate.command()
@@ -54,8 +60,9 @@ def klines(
         typer.Option(metavar="CSV", help="What is known to have happened in folders of files."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+    html: Page = None,
 ) -> None:
     """On recorded months of minute bars: alerts, outages, budgets, known events."""
     from actors.evaluate_klines import show_klines  # noqa: PLC0415 - others need not load it
 
-    show_klines(files, settings or [], events, as_json=as_json)
+    show_klines(files, settings or [], events, as_json=as_json, html=html)

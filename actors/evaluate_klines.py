@@ -10,6 +10,7 @@ from rich.console import Console
 from rich.progress import Progress
 from rich.table import Table
 
+from actors.html_report import write_html
 from pipeline.evaluation.budgets import SEVERITIES
 from pipeline.evaluation.klines import minutes_config, run_klines
 from pipeline.evaluation.known_events import read_events
@@ -20,7 +21,12 @@ if TYPE_CHECKING:
 
 
 def show_klines(
-    files: Sequence[str], settings: Sequence[str], events: Path | None, *, as_json: bool
+    files: Sequence[str],
+    settings: Sequence[str],
+    events: Path | None,
+    *,
+    as_json: bool,
+    html: Path | None,
 ) -> None:
     """Run recorded months and print what would have been alerted.
 
@@ -29,10 +35,12 @@ def show_klines(
         settings: What differs from the defaults, as `dotted.path=value`.
         events: A list of known ones; null for none.
         as_json: Whether to print the report instead of tables.
+        html: Where to write it as a page, too.
 
     Raises:
         ConfigError: A setting is wrong.
         ReplayError: A file cannot be read, or has no klines of a minute.
+        OutputError: The page cannot be written.
     """
     config = minutes_config(settings)
     known = None if events is None else read_events(events)
@@ -42,6 +50,8 @@ def show_klines(
             files, config, progress=lambda done, _: progress.update(task, completed=done)
         )
     report = months_report(runs, config, known)
+    if html is not None:
+        write_html("klines", report, html)
     if as_json:
         print(json.dumps(report, indent=2))  # noqa: T201 - the result of the command
         return

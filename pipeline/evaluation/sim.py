@@ -29,6 +29,9 @@ CHOSEN_ON = tuple(range(200, 212))
 #: What is told is measured on these.
 REPORTED_ON = tuple(range(600, 606))
 
+#: The recalls of a curve.
+CURVE = (0.3, 0.4, 0.5, 0.6, 0.7, 0.75, 0.8, 0.85, 0.9, 0.95)
+
 DEFAULT = Setting("default")
 #: Other markets; parameters were not chosen on them.
 HARDER = (
@@ -146,10 +149,21 @@ def _figures(runs: Sequence[Run]) -> dict[str, Any]:
             figures["threshold_at_recall_0.8"] = threshold
             figures["precision_at_recall_0.8"] = _rounded(found / (found + false))
             figures["median_latency_s"] = _rounded(float(np.nanmedian(delays)))
+    figures["curve"] = [_point(judged, recall, days) for recall in CURVE]
     budget = threshold_for(judged, per_day=12.0)
     scores = np.concatenate([one.jump_scores() for one in judged])
     figures["recall_at_0.5_alarms_per_hour"] = _rounded(float((scores >= budget).mean()))
     return figures | {"episodes": _of_episodes(runs), "jumps": len(scores)}
+
+
+def _point(judged: Sequence[Judged], recall: float, days: float) -> dict[str, float]:
+    threshold = threshold_at(judged, recall)
+    false = sum(one.false_alarms(threshold) for one in judged)
+    return {
+        "recall": recall,
+        "threshold": _rounded(threshold),
+        "false_alarms_per_day": _rounded(false / days),
+    }
 
 
 def _of_episodes(runs: Sequence[Run]) -> dict[str, float]:

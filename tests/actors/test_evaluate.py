@@ -56,10 +56,12 @@ def test_evaluate_nab_reports_ours_beside_the_rescored_baselines(
 
 @pytest.mark.skipif(not DATA.exists(), reason="the recorded market data is not here")
 def test_evaluate_klines_reports_the_crash_and_the_outage_of_a_file(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
     file = str(DATA / "klines-2021-05-19" / "BTC_USDT-1m.json.gz")
-    assert main(["evaluate", "klines", file, "--json"]) == 0
+    page = tmp_path / "klines.html"
+    assert main(["evaluate", "klines", file, "--json", "--html", str(page)]) == 0
+    assert "Alerts in klines-2021-05-19" in page.read_text()
     one = json.loads(capsys.readouterr().out)[file]
     crash = [alert for alert in one["alerts"] if alert["start"].startswith("2021-05-19T1")]
     assert {alert["severity"] for alert in crash} >= {"critical"}

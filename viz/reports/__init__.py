@@ -1,0 +1,1 @@
+"""Reports of `cryptoctopus evaluate`: pages of their own, that need nothing but a browser."""
