@@ -131,11 +131,12 @@ class Coordinator:
         with self._lock:
             return self._changes.ask(asked=asked, by=by, symbol=symbol, settings=settings, why=why)
 
-    def settle_change(self, outcome: Outcome, config: Config) -> None:
+    def settle_change(self, outcome: Outcome, plan: BoardPlan, config: Config) -> None:
         """Take what became of a change, and what the pipeline runs now."""
         with self._lock:
-            self._config = config
             self._changes.settle(outcome)
+        if outcome.refused is None:
+            self.replan(plan, config)
 
     def change_outcome(self, number: int) -> Outcome | None:
         """Return what became of a change; null while nobody has settled it."""

@@ -251,10 +251,11 @@ class Pipeline:
         assert self._coordinator is not None  # noqa: S101 - asked for only while it is watched
         for change in changes:
             self._config, outcome = self._audit.settle(change, self._config)
-            for actor in self._symbol_actors.values():
-                actor.retune.remote(self._config)
             self._plan = board_plan(self._config, self._roster.instruments, self._roster.ended)
-            self._coordinator.settle_change.remote(outcome, self._config)
+            if outcome.refused is None:
+                for actor in self._symbol_actors.values():
+                    actor.retune.remote(self._config)
+            self._coordinator.settle_change.remote(outcome, self._plan, self._config)
 
     def _end_shard(self, name: str) -> None:
         assert self._coordinator is not None  # noqa: S101 - ended only while it is watched

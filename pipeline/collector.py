@@ -98,8 +98,9 @@ class Collector:
     def replan(self, plan: BoardPlan) -> None:
         """Take another plan; boards then start anew, with all that is known."""
         self._plan = plan
-        if self._crosssection is not None:
+        if self._crosssection is not None and plan.crosssection is not None:
             self._crosssection.expect(plan.watched)
+            self._crosssection.retune(plan.crosssection.detector)
         self._plans += 1
         self._version += 1
 

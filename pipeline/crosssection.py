@@ -102,6 +102,10 @@ class CrossSection:
         before = dict(zip(symbols, self._enter.tolist(), strict=False))
         self._enter = np.array([(before | dict(enter))[symbol] for symbol in symbols])
 
+    def retune(self, detector: DetectorConfig) -> None:
+        """Take other rules for episodes of the market."""
+        self._series.retune(detector)
+
     def push(
         self, bars: pl.DataFrame, features: pl.DataFrame, alerts: pl.DataFrame, now_us: int
     ) -> CrossSectionResult:

@@ -88,6 +88,12 @@ class MarketSeries:
         self._level = 0  # the sum of all returns so far, in units
         self._end_us = NEVER
 
+    def retune(self, config: DetectorConfig) -> None:
+        """Take other rules for episodes; see `Episodes.retune`."""
+        self._exit = config.exit
+        self._spot.retune([config])
+        self._episodes.retune([config])
+
     @property
     def detector(self) -> str:
         """The name of the detector."""

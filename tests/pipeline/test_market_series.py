@@ -96,6 +96,15 @@ def test_market_episode_does_not_start_where_they_do_not(scores: float) -> None:
     assert series().push(steps(wave(3, -40), scores=scores)).episodes == []
 
 
+def test_market_follows_other_rules_for_episodes() -> None:
+    made = series()
+    made.retune(CONFIG.model_copy(update={"enter": 50.0, "exit": 2.0}))
+    assert made.push(steps(wave(3, -40), scores=-3.0)).episodes == []
+    made = series()
+    made.retune(CONFIG.model_copy(update={"exit": 3.01}))
+    assert made.push(steps(wave(3, -40), scores=-3.0)).episodes == []
+
+
 def test_market_median_needs_as_many_scores_as_a_mean_needs_returns() -> None:
     scores = np.array([[1.0, 9.0, np.nan], [5.0, np.nan, np.nan], [1.0, 2.0, 9.0]])
     rows = series().push(steps([[0, 0, 0]] * 3, scores=scores))
