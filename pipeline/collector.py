@@ -244,6 +244,7 @@ class Collector:
             "score",
             "direction",
             bars["complete"],
+            "regime",
             bars["revision"],
         )
         if not self._plan.by_trade:

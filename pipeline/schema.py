@@ -58,6 +58,8 @@ FEATURES_TAIL = pl.Schema(
         "score": pl.Float64(),  # the detector's, in its own standard deviations, never negative
         "direction": pl.Int8(),  # sign of the tested return
         "horizon_s": pl.Float64(),  # of the return that scored
+        "regime": pl.String(),  # calm, normal, elevated, extreme; null while unknown
+        "regime_change": pl.Int8(),  # 1 where volatility was found to have risen, -1 fallen, else 0
     }
 )
 
