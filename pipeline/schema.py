@@ -116,6 +116,16 @@ RESIDUALS = pl.Schema(
     }
 )
 
+#: One row a pair of symbols: how their returns of ten steps went together in the last hour.
+CORRELATIONS = pl.Schema(
+    {
+        "symbol": pl.String(),
+        "other": pl.String(),
+        "correlation": pl.Float64(),  # Pearson's; null while unknown, or where one did not move
+        "returns": pl.Int32(),  # known of both
+    }
+)
+
 #: One row a symbol: what is known about its trade ids, and how fresh it is.
 HEALTH = pl.Schema(
     {
