@@ -55,6 +55,21 @@ class PipelineClient:
         config: Config = self._call("config")
         return config
 
+    def market(self, since: int = 0) -> pl.DataFrame:
+        """Return the MARKET rows known after a version, as far back as the history reaches."""
+        market: pl.DataFrame = self._call("market", since)
+        return market
+
+    def residuals(self, since: int = 0) -> pl.DataFrame:
+        """Return the RESIDUALS known after a version, as far back as the history reaches."""
+        residuals: pl.DataFrame = self._call("residuals", since)
+        return residuals
+
+    def correlations(self) -> pl.DataFrame:
+        """Return CORRELATIONS as they now are."""
+        correlations: pl.DataFrame = self._call("correlations")
+        return correlations
+
     def report(self) -> dict[str, Any]:
         """Return the run report so far."""
         report: dict[str, Any] = self._call("report")

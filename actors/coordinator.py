@@ -91,6 +91,21 @@ class Coordinator:
         with self._lock:
             return self._collector.bars(since)
 
+    def market(self, since: int = 0) -> pl.DataFrame:
+        """Return the MARKET rows known after a version, as far back as the history reaches."""
+        with self._lock:
+            return self._collector.market(since)
+
+    def residuals(self, since: int = 0) -> pl.DataFrame:
+        """Return the RESIDUALS known after a version, as far back as the history reaches."""
+        with self._lock:
+            return self._collector.residuals(since)
+
+    def correlations(self) -> pl.DataFrame:
+        """Return CORRELATIONS as they now are."""
+        with self._lock:
+            return self._collector.correlations()
+
     def report(self) -> dict[str, Any]:
         """Return the run report so far."""
         with self._lock:

@@ -15,7 +15,7 @@ from pipeline.batch.recorded import RecordedBatch
 from pipeline.durations import format_duration
 from pipeline.errors import ReplayError
 from pipeline.explain import Explanation, explain, microseconds
-from pipeline.schema import TIME
+from pipeline.schema import MARKET_SYMBOL, TIME
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -36,6 +36,8 @@ def run_explain(
     Raises:
         CryptoctopusError: There is no such alert, or the bars behind it are not there any more.
     """
+    if alert_id.startswith(f"{MARKET_SYMBOL}-"):
+        raise ReplayError(f"expected an alert of a symbol, found {alert_id}, of all together")
     if directory is None:
         found = _of_pipeline(alert_id, address)
     else:

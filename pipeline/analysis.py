@@ -14,6 +14,7 @@ from pipeline.detect.registry import detector_of
 from pipeline.detect.spot import Spot
 from pipeline.durations import SECOND
 from pipeline.ranges import RangeSums
+from pipeline.regimes import NAMES, Regimes, regime_sums
 from pipeline.schema import ALERTS, BARS, FEATURES_HEAD, FEATURES_TAIL
 from pipeline.windows import Samples, Windows
 
@@ -27,6 +28,10 @@ if TYPE_CHECKING:
     from pipeline.detect.config import EpisodesConfig
     from pipeline.detect.protocol import Scores
     from pipeline.snapshot import Stage
+    from pipeline.windows import WindowColumns
+
+
+_REGIMES = pl.Series([*NAMES, None], dtype=pl.String)
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +76,16 @@ class Analysis:
         self._spot = Spot(detectors, every_us=self._step_us)
         self._episodes = Episodes(symbols, detectors, every_us=self._step_us)
         self.alerts = self._episodes.started
+        of_detector = self._detector.sums()
+        of_regimes = [] if self._step_us is None else regime_sums(self._step_us)
+        self._regimes_first = len(statistics.sums) + len(of_detector[0])
         self._windows = Windows(
-            [[*statistics.sums, *own] for own in self._detector.sums()],
+            [[*statistics.sums, *own, *of_regimes] for own in of_detector],
             statistics.half_lives,
             self._detector.caps,
             timed=self._step_us is None,
         )
+        self._regimes: Regimes | None = None
         self._ranges: RangeSums | None = None
         self.stages: dict[str, Stage] = {
             "windows": self._windows,
@@ -84,6 +93,9 @@ class Analysis:
             "episodes": self._episodes,
             **{f"detector_{name}": stage for name, stage in self._detector.stages.items()},
         }
+        if self._step_us is not None:
+            self._regimes = Regimes(len(symbols), self._step_us)
+            self.stages["regimes"] = self._regimes
         if statistics.range_windows:
             self._ranges = RangeSums(
                 len(symbols), statistics.range_windows, statistics.range_step_us
@@ -125,6 +137,7 @@ class Analysis:
                 *self._features.compute(closed.frame, columns, ranges).get_columns(),
                 *self._covered(index, closed.complete),
                 *self._tail(scores),
+                *self._regime(index, end_us, columns),
             ]
         )
         alerts = self._nothing.alerts
@@ -133,8 +146,8 @@ class Analysis:
         return StepResult(closed.frame, features, alerts)
 
     def forget(self, index: int) -> None:
-        """Start the windows of a symbol anew; what its scores were like stays known."""
-        for name in self.stages.keys() - {"episodes", "spot"}:
+        """Start the windows of a symbol anew; how it behaves is still known."""
+        for name in self.stages.keys() - {"episodes", "spot", "regimes"}:
             self.stages[name].restore(index, self._blank[name])
 
     @property
@@ -166,8 +179,19 @@ class Analysis:
             for name, share in zip(self._features.coverage, shares, strict=True)
         ]
 
+    def _regime(
+        self, index: NDArray[np.int32], end_us: NDArray[np.int64], columns: WindowColumns
+    ) -> list[pl.Series]:
+        """Return the end of FEATURES_TAIL: the regimes."""
+        if self._regimes is None:
+            codes, changes = np.full((2, len(index)), [[-1], [0]], dtype=np.int8)
+        else:
+            codes, changes = self._regimes.push(index, end_us, columns, self._regimes_first)
+        # The last name is taken for -1.
+        return [_REGIMES[codes].alias("regime"), pl.Series("regime_change", changes)]
+
     def _tail(self, scores: Scores) -> list[pl.Series]:
-        """Return FEATURES_TAIL."""
+        """Return FEATURES_TAIL up to the regimes."""
         horizon_s = np.full(len(scores.score), np.nan)
         if self._step_us is not None:
             horizon_s = scores.horizon_steps * (self._step_us / SECOND)

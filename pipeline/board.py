@@ -27,6 +27,7 @@ SAMPLES = pl.Schema(
         "score": pl.Float64(),  # null while unknown
         "direction": pl.Int8(),  # sign of the tested return
         "complete": pl.Boolean(),
+        "regime": pl.String(),  # of volatility, see `pipeline.regimes`; null while unknown
         "revision": pl.Int32(),  # above 0: it takes the place of the row told before
     }
 )

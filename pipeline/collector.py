@@ -18,7 +18,7 @@ from pipeline.durations import HOUR, SECOND
 from pipeline.history import History
 from pipeline.latency import RecentLatencies, counted
 from pipeline.report import run_report, timing_report
-from pipeline.schema import ALERTS, BARS, HEALTH, MARKET, MARKET_SYMBOL, RESIDUALS
+from pipeline.schema import ALERTS, BARS, CORRELATIONS, HEALTH, MARKET, MARKET_SYMBOL, RESIDUALS
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -153,6 +153,12 @@ class Collector:
         """Return the RESIDUALS known after a version, as far back as the history reaches."""
         return self._residuals.since(since)
 
+    def correlations(self) -> pl.DataFrame:
+        """Return CORRELATIONS as they now are; no pair where nothing is said of the market."""
+        if self._crosssection is None:
+            return CORRELATIONS.to_frame()
+        return self._crosssection.correlations()
+
     def health(self) -> pl.DataFrame:
         """Return the newest HEALTH row of every symbol that has reported, in the plan's order."""
         rows = [
@@ -245,6 +251,7 @@ class Collector:
             "score",
             "direction",
             bars["complete"],
+            "regime",
             bars["revision"],
         )
         if not self._plan.by_trade:

@@ -23,6 +23,7 @@ from pipeline.durations import format_duration, parse_duration
 from pipeline.feature_table import FeatureTable
 from pipeline.market_config import MarketConfig, market_suited_to
 from pipeline.plugins import load_plugins
+from pipeline.regimes import span_us
 from pipeline.venues.registry import symbol_form
 
 
@@ -391,4 +392,5 @@ class Config(Section):
         """How long after a trade nothing is known of a symbol any more; where there is a grid."""
         step_us, fill_us = self.sampling.step_us or 0, self.sampling.forward_fill
         reaches = [detector.reach_us(step_us, fill_us) for detector in self.detectors]
-        return max(fill_us + self.warm_up_us, *reaches)
+        regimes_us = 0 if self.sampling.step_us is None else span_us(step_us)
+        return max(fill_us + max(self.warm_up_us, regimes_us + step_us), *reaches)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
+from pipeline.correlation import Correlations
 from pipeline.folding import Folding
 from pipeline.market_alerts import MarketAlerts
 from pipeline.market_series import MarketSeries
@@ -83,6 +84,7 @@ class CrossSection:
         self._steps = MarketSteps(tuple(enter), step_us)
         self._series = MarketSeries(plan.detector, plan.plugins, plan.sampling, plan.min_symbols)
         self._residuals = Residuals(len(enter))
+        self._correlations = Correlations(step_us)
         self._alerts = MarketAlerts(self._series.detector, plan.fold_within_us)
         self._folding = Folding(plan.fold_within_us)
         self._enter = np.array(list(enter.values()))
@@ -92,6 +94,10 @@ class CrossSection:
     def late(self) -> int:
         """How many rows came after their step was taken."""
         return self._steps.late
+
+    def correlations(self) -> pl.DataFrame:
+        """Return CORRELATIONS of all pairs of the first symbols, see `pipeline.correlation`."""
+        return self._correlations.pairs(self._steps.symbols)
 
     def expect(self, enter: Mapping[str, float]) -> None:
         """Wait for these symbols from now on, and for no other."""
@@ -128,6 +134,7 @@ class CrossSection:
         market, residuals, alerts = [_NO_MARKET], [_NO_RESIDUALS], [told]
         for steps in taken:
             rows = self._series.push(steps)
+            self._correlations.push(steps)
             residual = self._residuals.push(steps.scores, rows.median)
             own = self._alerts.push(rows, steps.scores, self._enter)
             waves = self._alerts.waves

@@ -58,6 +58,8 @@ FEATURES_TAIL = pl.Schema(
         "score": pl.Float64(),  # the detector's, in its own standard deviations, never negative
         "direction": pl.Int8(),  # sign of the tested return
         "horizon_s": pl.Float64(),  # of the return that scored
+        "regime": pl.String(),  # calm, normal, elevated, extreme; null while unknown
+        "regime_change": pl.Int8(),  # 1 where volatility was found to have risen, -1 fallen, else 0
     }
 )
 
@@ -111,6 +113,16 @@ RESIDUALS = pl.Schema(
         "symbol": pl.String(),
         "open_time": TIME,
         "residual_score": pl.Float64(),  # signed: what its score has beyond the market's part
+    }
+)
+
+#: One row a pair of symbols: how their returns of ten steps went together in the last hour.
+CORRELATIONS = pl.Schema(
+    {
+        "symbol": pl.String(),
+        "other": pl.String(),
+        "correlation": pl.Float64(),  # Pearson's; null while unknown, or where one did not move
+        "returns": pl.Int32(),  # known of both
     }
 )
 

@@ -200,7 +200,7 @@ class BoardState:
         )
         for reported in (
             self._health.select("symbol", "last_price", "last_trade_time", "condition"),
-            self._latest.select("symbol", "volatility", "score", "direction"),
+            self._latest.select("symbol", "volatility", "score", "direction", "regime"),
             self._baseline,
         ):
             known = known.join(reported, on="symbol", how="left", maintain_order="left")
@@ -244,6 +244,7 @@ class BoardState:
             score=cells["score"].to_list(),
             baseline=cells["baseline"].to_list(),
             elevated=cells["elevated"].to_list(),
+            regime=cells["regime"].to_list(),
             symbol_age_s=cells["age_s"].to_list(),
             symbol_state=cells["state"].to_list(),
             severity=[ranks.get(symbol, 0) for symbol in self._symbols],

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 import msgspec
 import polars as pl
 
+from pipeline.regimes import NAMES as REGIMES
+
 if TYPE_CHECKING:
     from pipeline.board import BoardPlan
 
 #: A pipeline that reports nothing new for longer than this is shown as stale.
 BOARD_STALE_S = 3.0
+
+_REGIME_RANKS = {name: rank for rank, name in enumerate(REGIMES, start=1)}
 
 #: Conditions of markets that are watched no more.
 _ENDED = ("delisted", "outranked")
@@ -59,6 +63,7 @@ class Tick(msgspec.Struct, frozen=True):
     score: list[float | None]  # signed by the direction of the tested return
     baseline: list[float | None]
     elevated: list[float | None]
+    regime: list[int]  # place in `pipeline.regimes.NAMES` plus one, 0 while unknown
     symbol_age_s: list[float | None]
     # A condition of `pipeline.conditions`, or warming: no volatility so far.
     symbol_state: list[str]
@@ -85,16 +90,17 @@ def cell_frame(
 
     Args:
         known: One row a symbol: `last_price`, `last_trade_time`, `condition`, `connected`,
-            `volatility`, `score`, `direction`, `baseline`, `elevated`; null where nothing was
-            reported.
+            `volatility`, `score`, `direction`, `regime`, `baseline`, `elevated`; null where nothing
+            was reported.
         venue_us: The newest venue clock reported.
         silent_s: For how long that clock has not moved; ages go on growing meanwhile.
         stale_s: For how long a price holds without a newer trade.
 
     Returns:
-        `price`, `volatility`, `score` (signed), `baseline`, `elevated`, `age_s` and `state`, rows
-        as in `known`. The state follows the condition, which is up to a second old: a price that
-        was fresh then may have grown old since, and that of a silent pipeline does.
+        `price`, `volatility`, `score` (signed), `baseline`, `elevated`, `regime` (its rank),
+        `age_s` and `state`, rows as in `known`. The state follows the condition, which is up to a
+        second old: a price that was fresh then may have grown old since, and that of a silent
+        pipeline does.
     """
     trade_us = pl.col("last_trade_time").dt.timestamp("us")
     age_s = ((pl.lit(venue_us, pl.Int64) - trade_us) / 1e6 + silent_s).clip(0)
@@ -125,6 +131,7 @@ def cell_frame(
         score=(pl.col("score") * pl.col("direction")).round(2),
         baseline=pl.col("baseline").round(5),
         elevated=pl.col("elevated").round(5),
+        regime=pl.col("regime").replace_strict(_REGIME_RANKS, default=0, return_dtype=pl.Int64),
         age_s=age_s.round(1),
         state=state,
     )

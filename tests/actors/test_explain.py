@@ -129,6 +129,7 @@ def test_explain_of_changed_bars_says_that_they_do_not_repeat_it(
             "out",
             "expected alert BTCUSDT-multi_horizon-1, found 1 others",
         ),
+        ("MARKET-zscore-1", "out", "expected an alert of a symbol, found MARKET-zscore-1"),
     ],
 )
 def test_explain_that_cannot_be_done_says_why(

@@ -272,3 +272,17 @@ def test_page_has_a_picture(
     assert page.evaluate("document.documentElement.scrollWidth") <= width
     if width >= 1200:
         assert page.evaluate("document.documentElement.scrollHeight") <= height
+
+
+def test_alert_of_the_market_stands_above_those_that_are_part_of_it(
+    server: BoardServer, open_page: OpenPage
+) -> None:
+    page = open_page(server.url)
+    market = page.locator("#anomaly-rows tr", has_text="Market, 9 of 12")
+    assert market.get_attribute("data-part") == "false"
+    parts = [market.locator(f"xpath=following-sibling::tr[{place}]") for place in (1, 2, 3)]
+    assert [part.get_attribute("data-part") for part in parts] == ["true", "true", "false"]
+    assert [part.locator(".symbol").inner_text() for part in parts[:2]] == ["SOLUSDT", "XRPUSDT"]
+    # A third opens four seconds after the first.
+    assert re.match("[23] open", page.locator("#anomaly-count").inner_text())
+    assert page.locator("#market").inner_text() == "\N{MINUS SIGN}1.4"

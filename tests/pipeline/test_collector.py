@@ -14,7 +14,7 @@ from pipeline.config import Config
 from pipeline.crosssection import cross_section_plan
 from pipeline.delivery import Envelope, Payload, Timing, from_ipc, to_ipc
 from pipeline.engine import ShardEngine
-from pipeline.schema import ALERTS
+from pipeline.schema import ALERTS, CORRELATIONS
 from tests.pipeline import crash
 from tests.pipeline.test_engine import noisy
 from tests.pipeline.trades import START_US, trades_frame
@@ -384,3 +384,11 @@ def test_market_goes_on_without_symbols_that_have_ended() -> None:
     )
     state.apply(replace(one, payload=replace(one.payload, bars=bars, features=features)), 0)
     assert state.market()["members"].to_list() == [0, 3]
+
+
+def test_correlations_are_those_of_the_market_or_none() -> None:
+    assert collector().correlations().schema == CORRELATIONS
+    state = crash_collector()
+    for second in range(3):
+        state.apply(crash_envelope(second), 0)
+    assert state.correlations().height == 6

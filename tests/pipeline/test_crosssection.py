@@ -151,3 +151,13 @@ def test_market_is_the_same_in_any_order_and_pieces_within_the_wait(data: st.Dat
         .equals(expected.residuals.sort(by_symbol))
     )
     assert newest(pl.concat([one.alerts for one in results])).equals(newest(expected.alerts))
+
+
+def test_correlations_are_of_the_steps_that_were_taken() -> None:
+    state, all_rows = crosssection(), told()
+    assert state.correlations()["returns"].to_list() == []
+    state.push(all_rows.bars, all_rows.features, ALERTS.to_frame(), 0)
+    pairs = state.correlations()
+    assert pairs["symbol"].unique(maintain_order=True).to_list() == ["AUSDT", "BUSDT", "CUSDT"]
+    # Of two minutes the first ten seconds lack a return, and the last are not known to be whole.
+    assert pairs["returns"].unique().to_list() == [10]

@@ -205,7 +205,7 @@ def test_give_up_at_the_end_makes_the_bars_that_the_clock_closes_incomplete() ->
     assert again.bars["complete"].to_list() == [False, False, True]
 
 
-@pytest.mark.parametrize(("forward_fill", "steps"), [("10s", 72), ("2m", 182)])
+@pytest.mark.parametrize(("forward_fill", "steps"), [("10s", 312), ("2m", 422)])
 def test_step_of_a_silent_symbol_goes_on_until_its_price_and_then_its_windows_are_empty(
     forward_fill: str, steps: int
 ) -> None:
@@ -216,7 +216,7 @@ def test_step_of_a_silent_symbol_goes_on_until_its_price_and_then_its_windows_ar
     )
     shard.step(noisy(1))
     silent = shard.step(trades_frame([]), clock_us=START_US + 3600 * S)
-    # The step of the trade, those of its price, and a minute and one step to empty the windows.
+    # The step of the trade, those of its price, and five minutes and one step to empty the windows.
     assert silent.bars.height == steps
 
 

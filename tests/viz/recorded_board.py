@@ -60,7 +60,8 @@ class RecordedBoard:
 
     The last symbol stopped trading two minutes before the end of that hour and its feed is down.
     The one before it is so thin that every fifth bar has no price. The second is in a critical
-    episode that is open, the fourth in a minor one; four older ones are closed, one retracted.
+    episode that is open, the fourth in a minor one; three older ones are closed, one retracted.
+    Ten minutes before, nine of twelve rose together: one alert of the market, and two under it.
 
     Args:
         count: Symbols.
@@ -145,6 +146,7 @@ class RecordedBoard:
             connected=dict(self.connected),
             trades_per_s=41.5 * len(self._symbols),
             restarts=0,
+            market_score=-1.4,
         )
 
     def _advance(self, step: int) -> None:
@@ -181,6 +183,7 @@ class RecordedBoard:
                 "score": np.where(known, score, np.nan),
                 "direction": direction,
                 "complete": np.ones(count, bool),
+                "regime": [("normal", "elevated", "calm", "extreme")[at % 4] for at in place],
                 "revision": np.zeros(count, np.int32),
             }
         )
@@ -198,7 +201,6 @@ class RecordedBoard:
             (3 % count, now - 70, now + 3_600, 7.1, 1),
             (0, now - 110, now - 75, 9.4, 1),
             (0, now - 420, now - 380, 6.8, -1),
-            (4 % count, now - 640, now - 560, 8.7, 1),
             (7 % count, now - 900, now - 840, 6.2, -1),
             (5 % count, now + 4, now + 30, 12.6, 1),
         ]
@@ -209,10 +211,21 @@ class RecordedBoard:
             for who, begin, end, strength, sign in self._episodes()
             if second in {begin, end}
         ]
+        begin, end = self._history_s - 640, self._history_s - 560
+        if second in {begin, end}:
+            rows += self._market(begin, second if second == end else None)
         if second == self._history_s - 300:
             retracted = self._alert(2, second, second + 3, 6.1, -1)
             rows.append({**retracted, "status": "retracted"})
         return pl.DataFrame(rows, schema=ALERTS)
+
+    def _market(self, begin: int, end: int | None) -> list[dict[str, object]]:
+        """Return an alert of the market, and those of two symbols that are part of it."""
+        strengths = {0: 9.1, 4 % len(self._symbols): 8.7, 2 % len(self._symbols): 7.3}
+        market, *parts = (self._alert(who, begin, end, z, 1) for who, z in strengths.items())
+        whole = {"symbol": "MARKET", "alert_id": f"MARKET-{begin}", "exceeding": 9, "members": 12}
+        part = {"scope": "market", "parent_id": whole["alert_id"]}
+        return [{**market, **whole, "scope": "market"}, *({**one, **part} for one in parts)]
 
     def _alert(
         self, who: int, begin: int, end: int | None, strength: float, sign: int

@@ -19,6 +19,7 @@ def known(
     connected: bool | None = True,
     condition: str | None = None,
     volatility: float | None = 0.5,
+    regime: str | None = "elevated",
     baseline: float | None = 0.4,
 ) -> pl.DataFrame:
     traded = None
@@ -33,6 +34,7 @@ def known(
             "volatility": [volatility],
             "score": [3.0],
             "direction": [-1],
+            "regime": [regime],
             "baseline": [baseline],
             "elevated": [0.64],
         },
@@ -44,6 +46,7 @@ def known(
             "volatility": pl.Float64,
             "baseline": pl.Float64,
             "direction": pl.Int8,
+            "regime": pl.String,
         },
     )
 
@@ -58,6 +61,7 @@ def test_cell_that_trades_is_live_with_a_signed_score() -> None:
         "price": 100.0,
         "volatility": 0.5,
         "score": -3.0,
+        "regime": 3,
         "baseline": 0.4,
         "elevated": 0.64,
         "age_s": 0.3,
@@ -136,3 +140,11 @@ def test_judge(
 ) -> None:
     found = judge(failure=failure, states=states, silent_s=silent_s, venue_us=venue_us)
     assert found == expected
+
+
+@pytest.mark.parametrize(
+    ("regime", "rank"),
+    [(None, 0), ("calm", 1), ("normal", 2), ("elevated", 3), ("extreme", 4)],
+)
+def test_cell_tells_the_rank_of_a_regime(regime: str | None, rank: int) -> None:
+    assert cell(known(regime=regime))["regime"] == rank

@@ -9,7 +9,7 @@ const FADED = 0.45;
 /**
  * @param ctx 2D context, in CSS pixels
  * @param box {x, y, width, height}
- * @param cell {symbol, price, places, volatility, score, elevated, age, state, severity, runs, marks}
+ * @param cell {symbol, price, places, volatility, regime, score, elevated, age, state, severity, runs, marks}
  * @param view {fromMs, toMs, colours, fonts}
  */
 export function drawCell(ctx, box, cell, view) {
@@ -64,11 +64,20 @@ function drawWords(ctx, box, cell, view, { old, tall, headline }) {
     return;
   }
   ctx.fillText(percent(cell.volatility), box.x + PAD, second);
+  const used = ctx.measureText(`${percent(cell.volatility)} `).width;
   ctx.textAlign = "right";
   ctx.font = fonts.plain;
   const note = noteOf(cell.state, age(cell.age));
+  const last = note ?? `z ${signed(cell.score)}`;
   ctx.fillStyle = note === null ? scoreColour(cell, colours) : colours.muted;
-  ctx.fillText(note ?? `z ${signed(cell.score)}`, right, second);
+  ctx.fillText(last, right, second);
+  const free = box.width - 2 * PAD - used - ctx.measureText(last).width;
+  ctx.font = fonts.small;
+  // Where there is room: the overview is read by its numbers.
+  if (old || ctx.measureText(cell.regime).width + 6 > free) return;
+  ctx.textAlign = "left";
+  ctx.fillStyle = colours.muted;
+  ctx.fillText(cell.regime, box.x + PAD + used, second);
 }
 
 function scoreColour(cell, colours) {

@@ -1,7 +1,7 @@
 // The panes of one symbol: where their axes are, what stands beside their titles.
 
 import { age, clock, decimals, percent, price, signed } from "./format.js";
-import { STATES } from "./states.js";
+import { STATES, regimeOf } from "./states.js";
 
 /**
  * Return a range for [low, high] that changes seldom: the old one while it holds the data and the
@@ -21,7 +21,7 @@ export class Detail {
     this.models = models;
     this.ranges = [[0, 0], [0, 0], [0, 0]];
     this.nodes = Object.fromEntries(
-      ["symbol", "symbol-state", "moment", "headline", "detector", "enter", "read-price", "read-volatility", "read-score"].map((id) => [id, document.getElementById(id)]),
+      ["symbol", "symbol-state", "moment", "headline", "detector", "enter", "regime", "read-price", "read-volatility", "read-score"].map((id) => [id, document.getElementById(id)]),
     );
     this.hovered = null;
     document.querySelector(".detail").addEventListener("pointerleave", () => this.read(null));
@@ -98,6 +98,7 @@ export class Detail {
     nodes["read-score"].textContent = signed(values[2]);
     nodes.moment.textContent = at ? `at ${clock(data.t[row])} UTC` : `last trade ${age(seconds === null ? null : seconds + late)} ago`;
     nodes["symbol-state"].textContent = STATES[state];
+    nodes.regime.textContent = at ? "" : regimeOf(tick.regime[index]);
   }
 }
 

@@ -5,7 +5,7 @@ import { drawCell } from "./cell.js";
 import { age, decimals, percent, price, signed } from "./format.js";
 import { boxOf, gridOf, step } from "./layout.js";
 import { linesOf, runsOf } from "./sparks.js";
-import { STATES, isOld } from "./states.js";
+import { STATES, isOld, regimeOf } from "./states.js";
 
 export class Overview {
   /** `open(symbol)` is called when the reader chooses a symbol. */
@@ -156,7 +156,7 @@ export class Overview {
     const words = [
       this.plan.symbols[index],
       `price ${price(tick.price[index], this.decimals[index])}`,
-      `volatility ${percent(tick.volatility[index])}`,
+      `volatility ${percent(tick.volatility[index])} ${regimeOf(tick.regime[index])}`.trim(),
       `z ${signed(tick.score[index])}`,
     ];
     if (state !== "live") words.push(`${STATES[state]}, last trade ${age(tick.symbol_age_s[index])} ago`);
@@ -206,6 +206,7 @@ export class Overview {
       price: tick.price[index],
       places: this.decimals[index],
       volatility: tick.volatility[index],
+      regime: regimeOf(tick.regime[index]),
       score: tick.score[index],
       elevated: tick.elevated[index],
       age: seconds === null ? null : seconds + late,

@@ -17,6 +17,14 @@ export const STATES = {
   live: "",
 };
 
+/** What the regimes of volatility are called by their ranks; nothing is said of the usual one. */
+const REGIMES = ["", "calm", "", "elevated", "extreme"];
+
+/** The word for a regime, empty while there is nothing to say. */
+export function regimeOf(rank) {
+  return REGIMES[rank];
+}
+
 const OLD = new Set(["down", "stale", "halted", "quiet", "delisted", "outranked"]);
 
 /** Whether the price of a symbol is no price any more. */
