@@ -78,9 +78,12 @@ class Analysis:
         self.alerts = self._episodes.started
         of_detector = self._detector.sums()
         of_regimes = [] if self._step_us is None else regime_sums(self._step_us)
-        self._regimes_first = len(statistics.sums) + len(of_detector[0])
+        # A feature may need the same.
+        others = [one for one in of_regimes if one not in statistics.sums]
+        known = [*statistics.sums, *of_detector[0], *others]
+        self._at_regimes = [known.index(one) for one in of_regimes]
         self._windows = Windows(
-            [[*statistics.sums, *own, *of_regimes] for own in of_detector],
+            [[*statistics.sums, *own, *others] for own in of_detector],
             statistics.half_lives,
             self._detector.caps,
             timed=self._step_us is None,
@@ -186,7 +189,7 @@ class Analysis:
         if self._regimes is None:
             codes, changes = np.full((2, len(index)), [[-1], [0]], dtype=np.int8)
         else:
-            codes, changes = self._regimes.push(index, end_us, columns, self._regimes_first)
+            codes, changes = self._regimes.push(index, end_us, columns, self._at_regimes)
         # The last name is taken for -1.
         return [_REGIMES[codes].alias("regime"), pl.Series("regime_change", changes)]
 

@@ -31,7 +31,7 @@ from pipeline.regime_loop import (
 from pipeline.windows import RollingSum
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from numpy.typing import NDArray
 
@@ -82,7 +82,7 @@ class Regimes:
         index: NDArray[np.int32],
         end_us: NDArray[np.int64],
         columns: WindowColumns,
-        first: int,
+        at: Sequence[int],
     ) -> tuple[NDArray[np.int8], NDArray[np.int8]]:
         """Return the regime's code at each row, -1 while unknown, and the sign of a change there.
 
@@ -90,10 +90,10 @@ class Regimes:
             index: Row by row, the symbol.
             end_us: When the row's grid step ends, in time order for each symbol.
             columns: What the windows held after each row.
-            first: Where the sums of `regime_sums` start in `columns`.
+            at: Where in `columns` the sums of `regime_sums` are.
         """
-        sums = columns.values[first : first + 2] / np.maximum(columns.terms[first : first + 2], 1)
-        short, long = np.sqrt(sums)
+        means = [columns.values[one] / np.maximum(columns.terms[one], 1) for one in at]
+        short, long = (np.sqrt(mean) for mean in means)
         regimes, changes = np.empty(len(index), dtype=np.int8), np.zeros(len(index), dtype=np.int8)
         settings = self._sample_us, SPAN_SAMPLES * self._sample_us
         advance((index, end_us, short, long), settings, self._state, regimes, changes)

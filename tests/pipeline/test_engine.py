@@ -50,6 +50,24 @@ def test_step_publishes_frames_of_the_documented_schemas() -> None:
     assert engine().health(venue_us=None).schema == HEALTH
 
 
+def test_regime_is_the_same_whatever_features_need() -> None:
+    trades = noisy(2_400)
+    returns = np.diff(np.log(trades["price"].to_numpy()), prepend=np.log(100))
+    returns[2_000:] *= 20  # and from then on twenty times as volatile
+    trades = trades.with_columns(price=pl.Series(100 * np.exp(np.cumsum(returns))))
+    told = []
+    for features in (["ewma_vol_1m"], ["realized_vol_5m"], ["realized_vol_1m", "realized_vol_5m"]):
+        shard = engine(features=features)
+        results = [shard.step(trades.slice(0, 700)), shard.step(trades.slice(700))]
+        rows = pl.concat([one.features.select("regime", "regime_change") for one in results])
+        told.append(rows.rows())
+    assert told[0] == told[1] == told[2]
+    regimes = [regime for regime, _ in told[0]]
+    assert regimes[1_000] is None  # six times five minutes are needed
+    assert (regimes[1_900], regimes[-1]) == ("normal", "extreme")
+    assert sum(change for _, change in told[0]) == 1
+
+
 def test_step_of_nothing_publishes_nothing() -> None:
     result = engine().step(trades_frame([]))
     assert (result.bars.height, result.features.height, result.alerts.height) == (0, 0, 0)

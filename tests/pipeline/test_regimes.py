@@ -42,7 +42,7 @@ def push(
         np.empty((0, rows)),
     )
     end_us = (first + 1 + np.arange(rows)) * SAMPLE * S
-    return state.push(np.full(rows, symbol, dtype=np.int32), end_us, columns, 1)
+    return state.push(np.full(rows, symbol, dtype=np.int32), end_us, columns, (1, 2))
 
 
 def settled() -> Regimes:
@@ -147,7 +147,7 @@ def test_rows_between_samples_keep_the_regime() -> None:
         np.empty((0, 4)),
     )
     end_us = (360 * SAMPLE + 1 + np.arange(4)) * S
-    regimes, changes = state.push(np.zeros(4, dtype=np.int32), end_us, columns, 0)
+    regimes, changes = state.push(np.zeros(4, dtype=np.int32), end_us, columns, (0, 1))
     assert (regimes.tolist(), changes.tolist()) == ([NORMAL] * 4, [0] * 4)
 
 
