@@ -66,3 +66,18 @@ def klines(
     from actors.evaluate_klines import show_klines  # noqa: PLC0415 - others need not load it
 
     show_klines(files, settings or [], events, as_json=as_json, html=html)
+
+
+@evaluate.command()
+def market(
+    files: Annotated[list[str], typer.Argument(metavar="FILE...", help="Minute bars of a venue.")],
+    *,
+    min_symbols: Annotated[
+        int, typer.Option(min=2, help="Known returns without which the market has none.")
+    ] = 3,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """On recorded months of minute bars of many markets: the alerts of all together."""
+    from actors.evaluate_market import show_market  # noqa: PLC0415 - others need not load it
+
+    show_market(files, min_symbols=min_symbols, as_json=as_json)

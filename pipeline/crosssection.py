@@ -40,6 +40,12 @@ class CrossSectionPlan:
     min_symbols: int
     fold_within_us: int
 
+    @property
+    def step_us(self) -> int:
+        """The grid step."""
+        assert self.sampling.step_us is not None  # noqa: S101 - without a grid there is no plan
+        return self.sampling.step_us
+
 
 def cross_section_plan(config: Config) -> CrossSectionPlan | None:
     """Return what a configuration says of the market: none where every trade is a sample."""
@@ -79,12 +85,10 @@ class CrossSection:
     """
 
     def __init__(self, plan: CrossSectionPlan, enter: Mapping[str, float]) -> None:
-        step_us = plan.sampling.step_us
-        assert step_us is not None  # noqa: S101 - without a grid there is no plan
-        self._steps = MarketSteps(tuple(enter), step_us)
+        self._steps = MarketSteps(tuple(enter), plan.step_us)
         self._series = MarketSeries(plan.detector, plan.plugins, plan.sampling, plan.min_symbols)
         self._residuals = Residuals(len(enter))
-        self._correlations = Correlations(step_us)
+        self._correlations = Correlations(plan.step_us)
         self._alerts = MarketAlerts(self._series.detector, plan.fold_within_us)
         self._folding = Folding(plan.fold_within_us)
         self._enter = np.array(list(enter.values()))

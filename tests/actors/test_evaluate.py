@@ -10,6 +10,7 @@ import pytest
 from actors.cli import main
 from actors.evaluate import seeds_of
 from pipeline.evaluation.sim import CHOSEN_ON, REPORTED_ON
+from tests.pipeline.evaluation.minutes import write_minutes
 
 DATA = Path(__file__).resolve().parents[2] / "../shared/data"
 
@@ -108,3 +109,20 @@ def test_evaluate_nab_without_its_data_says_what_it_wants(
 ) -> None:
     assert main(["evaluate", "nab", "--data", str(tmp_path)]) == 2
     assert "expected a file of the benchmark" in capsys.readouterr().err
+
+
+def test_evaluate_market_tells_the_alerts_of_all_together(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    files = [
+        write_minutes(tmp_path / f"{coin}_USDT-1m.json", 720, jump=(500, 0.95)) for coin in "AB"
+    ]
+    assert main(["evaluate", "market", *files, "--min-symbols", "2", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert [one["exceeding"] for one in report["market"]] == [2]
+    assert main(["evaluate", "market", *files, "--min-symbols", "2"]) == 0
+    text = capsys.readouterr().out
+    assert "1 alerts of 2 symbols together in 0.5 days; 2 of 2 of single symbols" in text
+    assert "2 of 2" in text
+    assert main(["evaluate", "market", *files]) == 0
+    assert "0 alerts of 2 symbols" in capsys.readouterr().out

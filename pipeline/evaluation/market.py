@@ -1,0 +1,140 @@
+"""Recorded months side by side: episodes of the market, and what of the symbols' is part of them.
+
+Files are as for `pipeline.evaluation.klines`; those of one symbol are joined in time order. They
+should be of one quote asset: against another one the same fall is a rise.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from pipeline.crosssection import CrossSection, cross_section_plan
+from pipeline.durations import DAY, format_duration
+from pipeline.engine import ShardEngine
+from pipeline.errors import ReplayError
+from pipeline.recordings.inputs import open_input, read_chunks
+from pipeline.schema import MARKET_SYMBOL
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from pipeline.analysis import StepResult
+    from pipeline.config import Config
+    from pipeline.evaluation.known_events import Event
+
+_CHUNK_ROWS = 50_000
+
+
+@dataclass(frozen=True, slots=True)
+class MarketRun:
+    """What is said of some symbols side by side.
+
+    Attributes:
+        symbols: Of the files.
+        days: How much market there is.
+        alerts: ALERTS of the market and of the symbols, each in its last state, by start.
+    """
+
+    symbols: tuple[str, ...]
+    days: float
+    alerts: pl.DataFrame
+
+    @property
+    def market(self) -> pl.DataFrame:
+        """ALERTS of the market."""
+        return self.alerts.filter(pl.col("symbol") == MARKET_SYMBOL)
+
+
+def run_market(files: Sequence[str], config: Config) -> MarketRun:
+    """Run files through an engine a symbol, and what they say through a cross-section.
+
+    Args:
+        files: Paths of klines.
+        config: What to compute; its grid is that of the files.
+
+    Raises:
+        ReplayError: A file cannot be read, or holds no klines of that grid.
+    """
+    bars: dict[str, list[pl.DataFrame]] = {}
+    for file in files:
+        symbol, frame = _read(file, config)
+        bars.setdefault(symbol, []).append(frame)
+    plan = cross_section_plan(config)
+    assert plan is not None  # noqa: S101 - klines have a grid
+    state = CrossSection(plan, {symbol: config.detector_of(symbol).enter for symbol in bars})
+    results = []
+    for symbol, frames in bars.items():
+        told = _told(symbol, frames, config)
+        results += [state.push(one.bars, one.features, one.alerts, 0) for one in told]
+    results.append(state.finish())
+    market, alerts = (
+        pl.concat([getattr(result, name) for result in results]) for name in ("market", "alerts")
+    )
+    newest = alerts.sort("revision", maintain_order=True).unique("alert_id", keep="last")
+    days = market.height * plan.step_us / DAY
+    return MarketRun(tuple(bars), days, newest.sort("start_time", "symbol"))
+
+
+def report_of(run: MarketRun) -> dict[str, Any]:
+    """Return the report of `evaluate market`; all of it can be JSON.
+
+    It has `symbols`, `days`, `episodes` (of symbols), `folded` (those of them that are part of one
+    of the market), and `market`: start and end in ISO 8601, `severity`, `score`, `move_bp`,
+    `exceeding` and `members`.
+    """
+    columns = ("severity", "peak_score", "move_bp", "exceeding", "members")
+    times = (pl.col(name).dt.strftime("%FT%TZ") for name in ("start_time", "end_time"))
+    rows = run.market.select(*times, *columns).rename(
+        {"start_time": "start", "end_time": "end", "peak_score": "score"}
+    )
+    return {
+        "symbols": list(run.symbols),
+        "days": run.days,
+        "episodes": run.alerts.height - rows.height,
+        "folded": run.alerts["parent_id"].count(),
+        "market": rows.to_dicts(),
+    }
+
+
+def overlapping(event: Event, run: MarketRun) -> pl.DataFrame:
+    """Return ALERTS of the market that have a moment in common with an event, by start."""
+    start, end = (pl.col(name).dt.timestamp("us") for name in ("start_time", "end_time"))
+    is_there = (start <= event.end_us) & (end.is_null() | (end >= event.start_us))
+    return run.market.filter(is_there)
+
+
+def starting_at_edges(event: Event, run: MarketRun, reach_us: int) -> pl.DataFrame:
+    """Return ALERTS of the market that started in an outage or close to it; there should be none.
+
+    Args:
+        event: The outage.
+        run: Of the files it is in.
+        reach_us: How far its edges reach; the longest horizon is what a return spans.
+    """
+    start = pl.col("start_time").dt.timestamp("us")
+    return run.market.filter(start.is_between(event.start_us - reach_us, event.end_us + reach_us))
+
+
+def _read(file: str, config: Config) -> tuple[str, pl.DataFrame]:
+    """Return the symbol of a file and its BARS."""
+    source = open_input(Path(file))
+    step_us = config.sampling.step_us
+    if source.every_us is None or source.every_us != step_us or source.symbol is None:
+        found = source.kind if source.every_us is None else f"some of {_written(source.every_us)}"
+        raise ReplayError(f"{file}: expected klines of {_written(step_us)}, found {found}")
+    chunks = [chunk.rows for chunk in read_chunks(source, _CHUNK_ROWS)]
+    return source.symbol, pl.concat(chunks)
+
+
+def _written(step_us: int | None) -> str:
+    return "every trade" if step_us is None else format_duration(step_us)
+
+
+def _told(symbol: str, frames: Sequence[pl.DataFrame], config: Config) -> list[StepResult]:
+    """Return what an engine says of the bars of a symbol."""
+    engine = ShardEngine([symbol], config)
+    return [engine.extend(pl.concat(frames).sort("open_time")), engine.finish()]
