@@ -89,6 +89,7 @@ class CatchUp:
         self._recovery = Recovery(self._reach_us / SECOND)
         self._applied: set[str] = set()
         self._progress: Mapping[str, Progress] = {}
+        self._holed: frozenset[str] = frozenset()  # of whom trades wait behind missing ids
         #: Null: the venue refused, and the symbol starts with whatever comes first.
         self._anchored: dict[str, Progress | None] = {}
         self._request = 0
@@ -143,6 +144,7 @@ class CatchUp:
             self._healing.report(holes, self._applied, self._clock_s())
             self._recovery.report(lost, self._clock_s())
             self._progress = progress
+            self._holed = frozenset(holes)
         self._applied = set()
 
     def verify_again(self) -> int:
@@ -287,7 +289,7 @@ class CatchUp:
         with self._lock:
             # Before the first report only the anchor is known.
             anchor = self._anchored[symbol]
-            known = self._progress.get(symbol, anchor)
+            known, is_holed = self._progress.get(symbol, anchor), symbol in self._holed
         if known is None or (known.last_id is None and anchor is None):
             return None
         newest = self._newest(symbol)
@@ -300,8 +302,10 @@ class CatchUp:
             return Expected(symbol, int(first["trade_id"][0]), newest_id)
         if newest_id > known.last_id:
             return Expected(symbol, known.last_id + 1, newest_id)
+        if is_holed or known.event_us is None:
+            return None  # when the highest id traded is not known, and the venue's tables may lag
         later = int(newest["event_time"].to_physical()[0])
-        if newest_id < known.last_id and known.event_us is not None and later > known.event_us:
+        if newest_id < known.last_id and later > known.event_us:
             raise SchemaError(
                 f"{symbol}: expected ids after {known.last_id}, found {newest_id} traded later: "
                 "the venue numbers its trades anew"

@@ -374,6 +374,15 @@ def test_new_connection_with_lower_ids_traded_later_means_new_numbers() -> None:
         at.tick()
 
 
+def test_new_connection_with_lower_ids_than_what_waits_behind_a_hole_only_lags() -> None:
+    at = Setup(Exchange(A=range(1, 11)))
+    at.settle()
+    # Of 12 ids those from 7 on wait; the venue's tables have come as far as 10.
+    at.report(6, 6, known=Progress(12, time_us(5)))
+    at.feed.connect()
+    assert at.tick() == [Verified(2, 0)]
+
+
 def test_new_connection_with_lower_ids_not_traded_later_only_lags() -> None:
     at = Setup(Exchange(A=range(1, 11)))
     at.settle()
