@@ -120,10 +120,11 @@ class Collector:
         told before of markets that entered later; the new plan then makes boards ask for all.
         """
         planned = self._plan.symbols
+        told = {*planned, MARKET_SYMBOL}
         alerts = [
             logged.row
             for logged in self._alerts.values()
-            if logged.version > since and logged.row["symbol"] in {*planned, MARKET_SYMBOL}
+            if logged.version > since and logged.row["symbol"] in told
         ]
         return BoardSnapshot(
             incarnation=f"{self._incarnation}/{self._plans}",

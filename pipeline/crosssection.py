@@ -85,14 +85,15 @@ class CrossSection:
     """
 
     def __init__(self, plan: CrossSectionPlan, enter: Mapping[str, float]) -> None:
-        self._steps = MarketSteps(tuple(enter), plan.step_us)
+        self._steps = MarketSteps((), plan.step_us)
         self._series = MarketSeries(plan.detector, plan.plugins, plan.sampling, plan.min_symbols)
-        self._residuals = Residuals(len(enter))
+        self._residuals = Residuals(0)
         self._correlations = Correlations(plan.step_us)
         self._alerts = MarketAlerts(self._series.detector, plan.fold_within_us)
         self._folding = Folding(plan.fold_within_us)
-        self._enter = np.array(list(enter.values()))
-        self._columns = {symbol: at for at, symbol in enumerate(self._steps.symbols)}
+        self._enter = np.empty(0)
+        self._columns: dict[str, int] = {}
+        self.expect(enter)
 
     @property
     def late(self) -> int:
@@ -105,12 +106,18 @@ class CrossSection:
 
     def expect(self, enter: Mapping[str, float]) -> None:
         """Wait for these symbols from now on, and for no other."""
+        self._add(enter)
         self._steps.expect(tuple(enter))
-        symbols = self._steps.symbols
-        self._columns = {symbol: at for at, symbol in enumerate(symbols)}
-        self._residuals.widen(len(symbols))
-        before = dict(zip(symbols, self._enter.tolist(), strict=False))
-        self._enter = np.array([(before | dict(enter))[symbol] for symbol in symbols])
+        for symbol, score in enter.items():
+            self._enter[self._columns[symbol]] = score
+
+    def _add(self, symbols: Iterable[str]) -> None:
+        """Give each symbol that is new a column; while nobody expects it, it exceeds nothing."""
+        self._steps.add(symbols)
+        names = self._steps.symbols
+        self._columns = {symbol: at for at, symbol in enumerate(names)}
+        self._residuals.widen(len(names))
+        self._enter = np.append(self._enter, np.full(len(names) - len(self._enter), np.inf))
 
     def retune(self, detector: DetectorConfig) -> None:
         """Take other rules for episodes of the market."""
@@ -119,7 +126,10 @@ class CrossSection:
     def push(
         self, bars: pl.DataFrame, features: pl.DataFrame, alerts: pl.DataFrame, now_us: int
     ) -> CrossSectionResult:
-        """Take in what is told of symbols that are expected, or once were.
+        """Take in what is told of symbols, also of those that nobody expects yet.
+
+        A coordinator that was restarted hears of markets that entered later before it is told that
+        they did.
 
         Args:
             bars: BARS that are new or restated.
@@ -127,6 +137,9 @@ class CrossSection:
             alerts: ALERTS of the symbols.
             now_us: A clock of whoever calls; it matters at the start only.
         """
+        told_of = (*bars["symbol"].unique(maintain_order=True), *alerts["symbol"])
+        if any(symbol not in self._columns for symbol in told_of):
+            self._add(dict.fromkeys(told_of))
         told = self._folding.tell(alerts)
         return self._result(told, self._steps.push(bars, features, now_us))
 

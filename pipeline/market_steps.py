@@ -21,7 +21,7 @@ from pipeline.marks import NEVER, ONWARD
 from pipeline.window_tapes import MISSING, UNIT
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Iterable, Iterator, Sequence
 
     import polars as pl
     from numpy.typing import NDArray
@@ -94,23 +94,29 @@ class MarketSteps:
         self._index: dict[str, int] = {}
         self._newest = np.empty(0, dtype=np.int64)
         self._complete = np.empty(0, dtype=np.bool_)  # of the step taken last
+        self._expected = np.empty(0, dtype=np.bool_)
         self._taken_us = NEVER
         self._began_us: int | None = None  # on the clock that is handed in
         self._held: list[_Rows] = []
         self.expect(symbols)
 
-    def expect(self, symbols: Sequence[str]) -> None:
-        """Wait for these symbols, and for no other; a new one gets the next column."""
+    def add(self, symbols: Iterable[str]) -> None:
+        """Give each symbol that is new the next column; it is not waited for until expected."""
         new = [symbol for symbol in symbols if symbol not in self._index]
         self._index |= {symbol: len(self.symbols) + at for at, symbol in enumerate(new)}
         self.symbols += new
         self._newest = np.append(self._newest, np.full(len(new), NEVER))
         self._complete = np.append(self._complete, np.zeros(len(new), dtype=np.bool_))
-        self._expected = np.zeros(len(self.symbols), dtype=np.bool_)
+        self._expected = np.append(self._expected, np.zeros(len(new), dtype=np.bool_))
+
+    def expect(self, symbols: Sequence[str]) -> None:
+        """Wait for these symbols, and for no other; a new one gets the next column."""
+        self.add(symbols)
+        self._expected[:] = False
         self._expected[[self._index[symbol] for symbol in symbols]] = True
 
     def push(self, bars: pl.DataFrame, features: pl.DataFrame, now_us: int) -> Iterator[Steps]:
-        """Add rows of symbols that were expected at some time; return the steps they make whole.
+        """Add rows of symbols that have a column; return the steps they make whole.
 
         Args:
             bars: BARS, in time order for each symbol. A row of a step that still waits takes the

@@ -22,7 +22,6 @@ from pipeline.schema import MARKET_SYMBOL
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeline.analysis import StepResult
     from pipeline.config import Config
     from pipeline.evaluation.known_events import Event
 
@@ -50,7 +49,7 @@ class MarketRun:
 
 
 def run_market(files: Sequence[str], config: Config) -> MarketRun:
-    """Run files through an engine a symbol, and what they say through a cross-section.
+    """Run files through an engine, and what it says of them through a cross-section.
 
     Args:
         files: Paths of klines.
@@ -59,24 +58,24 @@ def run_market(files: Sequence[str], config: Config) -> MarketRun:
     Raises:
         ReplayError: A file cannot be read, or holds no klines of that grid.
     """
-    bars: dict[str, list[pl.DataFrame]] = {}
-    for file in files:
-        symbol, frame = _read(file, config)
-        bars.setdefault(symbol, []).append(frame)
+    bars = pl.concat([_read(file, config) for file in files])
+    symbols = tuple(bars["symbol"].unique(maintain_order=True))
     plan = cross_section_plan(config)
     assert plan is not None  # noqa: S101 - klines have a grid
-    state = CrossSection(plan, {symbol: config.detector_of(symbol).enter for symbol in bars})
+    state = CrossSection(plan, {symbol: config.detector_of(symbol).enter for symbol in symbols})
+    engine = ShardEngine(symbols, config)
     results = []
-    for symbol, frames in bars.items():
-        told = _told(symbol, frames, config)
-        results += [state.push(one.bars, one.features, one.alerts, 0) for one in told]
+    # By time: one symbol after the other, all rows would wait for those of the last.
+    for rows in bars.sort("open_time", maintain_order=True).iter_slices(_CHUNK_ROWS):
+        told = engine.extend(rows)
+        results.append(state.push(told.bars, told.features, told.alerts, 0))
     results.append(state.finish())
     market, alerts = (
         pl.concat([getattr(result, name) for result in results]) for name in ("market", "alerts")
     )
     newest = alerts.sort("revision", maintain_order=True).unique("alert_id", keep="last")
     days = market.height * plan.step_us / DAY
-    return MarketRun(tuple(bars), days, newest.sort("start_time", "symbol"))
+    return MarketRun(symbols, days, newest.sort("start_time", "symbol"))
 
 
 def report_of(run: MarketRun) -> dict[str, Any]:
@@ -119,22 +118,15 @@ def starting_at_edges(event: Event, run: MarketRun, reach_us: int) -> pl.DataFra
     return run.market.filter(start.is_between(event.start_us - reach_us, event.end_us + reach_us))
 
 
-def _read(file: str, config: Config) -> tuple[str, pl.DataFrame]:
-    """Return the symbol of a file and its BARS."""
+def _read(file: str, config: Config) -> pl.DataFrame:
+    """Return the BARS of a file."""
     source = open_input(Path(file))
     step_us = config.sampling.step_us
     if source.every_us is None or source.every_us != step_us or source.symbol is None:
         found = source.kind if source.every_us is None else f"some of {_written(source.every_us)}"
         raise ReplayError(f"{file}: expected klines of {_written(step_us)}, found {found}")
-    chunks = [chunk.rows for chunk in read_chunks(source, _CHUNK_ROWS)]
-    return source.symbol, pl.concat(chunks)
+    return pl.concat([chunk.rows for chunk in read_chunks(source, _CHUNK_ROWS)])
 
 
 def _written(step_us: int | None) -> str:
     return "every trade" if step_us is None else format_duration(step_us)
-
-
-def _told(symbol: str, frames: Sequence[pl.DataFrame], config: Config) -> list[StepResult]:
-    """Return what an engine says of the bars of a symbol."""
-    engine = ShardEngine([symbol], config)
-    return [engine.extend(pl.concat(frames).sort("open_time")), engine.finish()]

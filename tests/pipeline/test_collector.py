@@ -387,6 +387,18 @@ def test_market_goes_on_without_symbols_that_have_ended() -> None:
     assert state.market()["members"].to_list() == [0, 3]
 
 
+def test_coordinator_that_restarted_takes_in_markets_its_first_plan_does_not_know() -> None:
+    plan = crash_collector().snapshot(0, 0).plan
+    state = Collector(replace(plan, symbols=plan.symbols[:3]), "second", 0)
+    for second in range(crash.CRASH):
+        state.apply(crash_envelope(second), 0)
+    state.replan(plan)
+    state.apply(crash_envelope(crash.CRASH), 0)
+    assert state.market()["members"].max() == 4
+    (market,) = state.snapshot(0, 0).alerts.filter(symbol="MARKET").iter_rows(named=True)
+    assert (market["exceeding"], market["members"]) == (4, 4)
+
+
 def test_correlations_are_those_of_the_market_or_none() -> None:
     assert collector().correlations().schema == CORRELATIONS
     state = crash_collector()

@@ -107,6 +107,50 @@ def test_symbols_that_enter_and_leave_are_expected_and_not() -> None:
     assert state.late == 0
 
 
+def test_symbol_that_nobody_expects_yet_has_a_part_in_the_market_and_exceeds_nothing() -> None:
+    plan = cross_section_plan(CONFIG)
+    assert plan is not None
+    state, all_rows = CrossSection(plan, dict.fromkeys(list(ENTER)[:3], 6.0)), told()
+    result = state.push(all_rows.bars, all_rows.features, all_rows.alerts, 0)
+    expected = whole()
+    same = ["open_time", "log_return", "members", "market_score", "median_score"]
+    assert result.market.select(same).equals(expected.market.select(same))
+    assert result.residuals.equals(expected.residuals)
+    assert at(result.market, CRASH)["exceeding_frac"].item() == 0.75
+    (market,) = newest(result.alerts).filter(symbol="MARKET").iter_rows(named=True)
+    assert (market["exceeding"], market["members"]) == (3, 4)
+    parts = newest(result.alerts).filter(parent_id=market["alert_id"])
+    assert parts["symbol"].to_list() == sorted(ENTER)
+
+
+def test_symbol_that_nobody_expects_yet_is_not_waited_for() -> None:
+    plan = cross_section_plan(CONFIG)
+    assert plan is not None
+    state, all_rows = CrossSection(plan, dict.fromkeys(list(ENTER)[:3], 6.0)), told()
+    second = (pl.col("open_time").dt.timestamp("us") - START_US) // S
+    last, others = pl.col("symbol") == "DUSDT", pl.col("symbol") != "DUSDT"
+    nothing = ALERTS.to_frame()
+    first = second == 0
+    state.push(all_rows.bars.filter(first), all_rows.features.filter(first), nothing, 0)
+    rows = (second == 1) & others
+    taken = state.push(all_rows.bars.filter(rows), all_rows.features.filter(rows), nothing, 0)
+    assert taken.market["members"].to_list() == [3]
+    state.expect(ENTER)
+    rows = (second == 2) & others
+    taken = state.push(all_rows.bars.filter(rows), all_rows.features.filter(rows), nothing, 0)
+    assert taken.market.is_empty()
+    rows = (second == 2) & last
+    taken = state.push(all_rows.bars.filter(rows), all_rows.features.filter(rows), nothing, 0)
+    assert taken.market["members"].to_list() == [3]  # its return at 2 spans more than a step
+
+
+def test_alert_of_a_symbol_without_any_row_is_its_own() -> None:
+    state, all_rows = crosssection(), told()
+    stranger = all_rows.alerts.head(1).with_columns(symbol=pl.lit("EUSDT"))
+    result = state.push(all_rows.bars, all_rows.features, stranger, 0)
+    assert result.alerts.filter(symbol="EUSDT")["scope"].to_list() == ["idiosyncratic"]
+
+
 def test_finish_tells_of_steps_that_waited() -> None:
     state, all_rows = crosssection(), told()
     some = pl.col("symbol") != "DUSDT"

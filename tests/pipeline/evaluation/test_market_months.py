@@ -5,6 +5,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from pipeline import market_steps
 from pipeline.config import Config
 from pipeline.errors import ReplayError
 from pipeline.evaluation.klines import minutes_config
@@ -50,6 +51,13 @@ def test_crash_of_all_is_one_alert_of_the_market(tmp_path: Path) -> None:
     assert (alert["start"], alert["severity"]) == ("2023-11-15T08:21:00Z", "critical")
     assert (alert["exceeding"], alert["members"]) == (3, 3)
     assert alert["move_bp"] == pytest.approx(-513, abs=30)  # ln 0.95 and the walk
+
+
+def test_months_that_are_longer_than_steps_can_wait_are_one_market(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(market_steps, "MAX_ROWS", MINUTES)
+    assert report_of(crash(tmp_path, "A", "B", "C"))["folded"] == 3
 
 
 def test_market_of_too_few_symbols_has_no_alert(tmp_path: Path) -> None:
