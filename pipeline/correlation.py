@@ -74,7 +74,7 @@ class Correlations:
         if buckets[0] == self._bucket:
             sums[0] += self._sums
             terms[0] += self._terms
-        elif self._terms.any():
+        else:
             self._append(np.array([self._bucket]), self._sums[None], self._terms[None])
         named = buckets[firsts]
         self._append(named[:-1], sums[:-1], terms[:-1])

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from pipeline.marks import NEVER
 from pipeline.schema import ALERTS
 
 if TYPE_CHECKING:
@@ -50,7 +49,6 @@ class Folding:
         self._within_us = within_us
         self._undecided: dict[str, _Start] = {}
         self._parents: dict[str, str] = {}
-        self._until_us = NEVER
 
     def tell(self, alerts: pl.DataFrame) -> pl.DataFrame:
         """Take in ALERTS of symbols; return them, the folded ones marked, with a revision more."""
@@ -62,7 +60,7 @@ class Folding:
             name = row["alert_id"]
             if name in self._undecided:
                 self._undecided[name].row = row
-            elif name not in self._parents and start_us > self._until_us:
+            elif name not in self._parents:
                 self._undecided[name] = _Start(row, start_us)
             rows.append(self._marked(row))
         return pl.DataFrame(rows, schema=ALERTS, orient="row")
@@ -84,10 +82,10 @@ class Folding:
             columns: By symbol.
             waves: The market's episodes up to the last of these steps.
         """
-        self._until_us = int(end_us[-1])
+        until_us = int(end_us[-1])
         folded = []
         for name, start in list(self._undecided.items()):
-            if start.start_us > self._until_us:
+            if start.start_us > until_us:
                 continue
             if start.direction is None:
                 step = int(np.searchsorted(end_us, start.start_us))
@@ -101,7 +99,7 @@ class Folding:
             if parent is not None:
                 self._remember(name, parent)
                 folded.append(self._marked(start.row))
-            if parent is not None or self._until_us >= start.start_us + self._within_us:
+            if parent is not None or until_us >= start.start_us + self._within_us:
                 del self._undecided[name]
         return pl.DataFrame(folded, schema=ALERTS, orient="row") if folded else _NO_ALERTS
 

@@ -85,7 +85,8 @@ ALERTS = pl.Schema(
         "window_end": TIME,  # inclusive
         "revision": pl.Int32(),  # grows with every change of the row
         "parent_id": pl.String(),  # of the market's alert that this one is part of
-        # Of the market: symbols that reached their own threshold its way, and those with a score.
+        # Of the market: symbols that reached their `detector.enter` its way (also where a budget asks
+        # for another score), and those with a score.
         "exceeding": pl.Int32(),
         "members": pl.Int32(),
     }
@@ -103,7 +104,7 @@ MARKET = pl.Schema(
         "market_score": pl.Float64(),  # the detector's, never negative
         "direction": pl.Int8(),  # sign of the tested return
         "median_score": pl.Float64(),  # of the symbols' signed scores
-        "exceeding_frac": pl.Float64(),  # of those symbols, that reach their threshold its way
+        "exceeding_frac": pl.Float64(),  # of those symbols, that reach their `enter` its way
     }
 )
 

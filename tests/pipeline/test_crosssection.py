@@ -68,6 +68,29 @@ def test_market_row_says_what_all_do() -> None:
     assert [first[name] for name in unknown] == [None] * 4
 
 
+def test_symbol_that_goes_the_other_way_does_not_exceed() -> None:
+    all_rows = told()
+    other_way = (pl.col("symbol") == "AUSDT") & (
+        pl.col("open_time").dt.timestamp("us") == START_US + CRASH * S
+    )
+    turned = all_rows.features.with_columns(
+        direction=pl.when(other_way).then(pl.lit(1, pl.Int8)).otherwise("direction")
+    )
+    result = crosssection().push(all_rows.bars, turned, all_rows.alerts, 0)
+    assert at(result.market, CRASH)["exceeding_frac"].item() == 0.75
+
+
+def test_share_that_exceeds_is_unknown_where_the_market_has_no_score() -> None:
+    all_rows = told()
+    unknown = pl.col("symbol").is_in(["AUSDT", "BUSDT"])
+    few = all_rows.features.with_columns(
+        log_return=pl.when(unknown).then(None).otherwise("log_return")
+    )
+    row = at(crosssection().push(all_rows.bars, few, all_rows.alerts, 0).market, CRASH)
+    told_of_it = row.select("members", "market_score", "exceeding_frac")
+    assert told_of_it.rows() == [(2, None, None)]
+
+
 def test_residuals_are_small_in_the_crash_and_large_alone() -> None:
     result = whole()
     assert result.residuals.schema == RESIDUALS

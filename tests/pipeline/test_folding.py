@@ -131,6 +131,12 @@ def test_alert_of_a_step_that_was_taken_is_its_own() -> None:
     assert decide(state, 21, wave(20)) == []
 
 
+def test_alert_of_a_step_that_still_waits_is_decided_when_it_is_taken() -> None:
+    state = undecided(alert(21))
+    assert decide(state, 20, wave(20)) == []
+    assert decide(state, 21, wave(20)) == [("A-21", "market", "MARKET-20", 1)]
+
+
 def test_alert_of_a_step_its_symbol_did_not_tell_is_its_own() -> None:
     state = undecided(alert(20))
     assert decide(state, 21, wave(20)) == []

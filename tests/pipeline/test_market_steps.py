@@ -170,6 +170,13 @@ def test_trades_that_nobody_counts_are_unknown_and_not_none() -> None:
     assert steps.trades.tolist() == [0]
 
 
+def test_trades_are_those_of_the_symbols_with_a_return() -> None:
+    state = begun("A", "B")
+    parts = rows("A", 1, trades=2), rows("B", 1, trades=40, complete=False)
+    (steps,) = push(state, *parts)
+    assert steps.trades.tolist() == [2]
+
+
 def test_missing_return_and_score_stay_missing() -> None:
     state = begun("A", "B")
     bars, features = rows("A", 1)

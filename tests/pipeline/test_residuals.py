@@ -3,7 +3,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from pipeline.residuals import HALF_LIFE, PRIOR, Residuals
+from pipeline.residuals import Residuals
 
 NAN = np.nan
 
@@ -22,10 +22,10 @@ def test_residual_is_judged_by_the_slope_of_the_steps_before() -> None:
 def test_slope_forgets_by_halves() -> None:
     state = Residuals(1)
     state.push(np.array([[20.0]]), np.array([10.0]))
-    quiet = np.zeros((HALF_LIFE, 1))
-    state.push(quiet, np.zeros(HALF_LIFE))
+    state.push(np.zeros((1800, 1)), np.zeros(1800))
     found = state.push(np.array([[0.0]]), np.array([-1.0]))
-    assert found.item() == pytest.approx((PRIOR + 100.0) / (PRIOR + 50.0), rel=1e-12)
+    # Half an hour later: (100 + 200 / 2) / (100 + 100 / 2).
+    assert found.item() == pytest.approx(4 / 3, rel=1e-12)
 
 
 def test_step_without_score_or_median_has_no_residual_and_teaches_nothing() -> None:
@@ -36,6 +36,14 @@ def test_step_without_score_or_median_has_no_residual_and_teaches_nothing() -> N
     again = state.push(np.array([[4.0, 4.0]]), np.array([4.0]))
     assert again[0, 0] == 0.0
     assert again[0, 1] < 0.0  # the second went up with the market tenfold
+
+
+def test_slope_does_not_fade_while_a_symbol_has_no_score() -> None:
+    state = Residuals(1)
+    state.push(np.array([[20.0]]), np.array([10.0]))
+    state.push(np.full((1800, 1), NAN), np.ones(1800))
+    found = state.push(np.array([[20.0]]), np.array([10.0]))
+    assert found.item() == 5.0  # 20 - 1.5 * 10, as right after
 
 
 def test_residuals_of_a_symbol_that_joins_start_like_all_others() -> None:
