@@ -47,6 +47,8 @@ def status_table(report: dict[str, Any], snapshot: BoardSnapshot, spending: Spen
         f"{report['reconnects']} reconnects, restarts: {restarts['symbol_actors']} symbol actors, "
         f"{restarts['coordinator']} coordinator"
     )
+    per_hour, share = _load(report["market"])
+    console.print(f"all symbols as one market: {per_hour} alerts an hour, {share} of it in alarm")
     if report["latency_ms"]:
         console.print(f"latency p50/p99 ms: {_latencies(report['latency_ms'])}")
     clock = report["clock"]

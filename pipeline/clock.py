@@ -69,7 +69,10 @@ class VenueClock:
         )
 
     def skew(self, local_us: int, wall_us: int) -> Skew | None:
-        """Return what the surest of the recent readings says.
+        """Return what the surest of the recent readings says that agree with the newest.
+
+        Those that do not, though they may be as far apart as both can be wrong, are of a clock that
+        was set since.
 
         Args:
             local_us: The local monotonic clock.
@@ -81,10 +84,20 @@ class VenueClock:
         speed = self.speed
         if speed is None or not 0.5 < speed < 2.0:
             return None
-        best = min(self._readings, key=lambda reading: reading.error_us)
+        best = min(self._agreeing(), key=lambda reading: reading.error_us)
         cut_us = (self._step_us - 1) / 2  # off a reading, give or take as much
         venue_us = best.venue_us + cut_us + (local_us - best.local_us)
         return Skew(round(venue_us - wall_us), round(best.error_us + cut_us))
+
+    def _agreeing(self) -> list[_Reading]:
+        newest = self._readings[-1]
+        ahead_us = newest.venue_us - newest.local_us
+        return [
+            reading
+            for reading in self._readings
+            if abs(reading.venue_us - reading.local_us - ahead_us)
+            <= reading.error_us + newest.error_us + self._step_us
+        ]
 
     def settled_us(self, local_us: int, allowance_us: int) -> int | None:
         """Return the venue time up to which everything sent has surely arrived.

@@ -179,6 +179,7 @@ class Collector:
             [logged.row for logged in self._alerts.values()], schema=ALERTS, orient="row"
         )
         since_us = max(self._started_us, now_us - LOAD_US)
+        symbols = [*self._plan.symbols, MARKET_SYMBOL]
         report = run_report(
             self._plan.venue,
             seconds,
@@ -186,7 +187,7 @@ class Collector:
             reconnects=sum(self._reconnects.values()),
             rejected_unnamed=sum(self._unnamed.values()),
             restarts=restarts,
-            loads=alarm_loads(alerts, self._plan.symbols, since_us, max(now_us, since_us + 1)),
+            loads=alarm_loads(alerts, symbols, since_us, max(now_us, since_us + 1)),
         )
         return report | timing_report(self._latencies.percentiles_ms(now_us), surest)
 

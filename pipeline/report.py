@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from pipeline.durations import MILLISECOND
+from pipeline.schema import MARKET_SYMBOL
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -53,7 +54,7 @@ def run_report(
         reconnects: Of all connections together.
         rejected_unnamed: Rejected messages that name no symbol; they are in the totals only.
         restarts: `symbol_actors` and `coordinator`.
-        loads: Of alarms, by symbol, over the last hour.
+        loads: Of alarms over the last hour, by symbol, and of the market.
     """
     columns = ["first_id", "last_id", *COUNTS, "last_price", "sha256"]
     symbols = {
@@ -67,6 +68,7 @@ def run_report(
         "venue": venue,
         "reconnects": reconnects,
         "restarts": dict(restarts),
+        "market": _told(loads[MARKET_SYMBOL]),
         "symbols": symbols,
         "totals": totals,
     }

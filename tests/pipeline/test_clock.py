@@ -89,6 +89,17 @@ def test_skew_is_that_of_the_fastest_recent_answer_give_or_take_half_its_round_t
     assert clock.skew(6_001_500, 11_000_500) == Skew(-500, 1_500)
 
 
+def test_skew_of_a_clock_that_was_set_is_that_of_the_readings_since() -> None:
+    clock = VenueClock()
+    clock.read(5_000_000, 0, 100)
+    clock.read(6_000_000, 1_000_000, 1_000_100)
+    # Set five seconds ahead; this answer took twenty times as long as those before.
+    clock.read(12_000_000, 2_000_000, 2_002_000)
+    assert clock.skew(2_001_000, 7_001_000) == Skew(4_999_000, 1_000)
+    clock.read(13_000_000, 3_000_000, 3_001_000)
+    assert clock.skew(3_000_500, 8_000_500) == Skew(4_999_500, 500)
+
+
 def test_skew_of_a_replay_is_unknown() -> None:
     clock = VenueClock()
     clock.read(0, 0, 0)

@@ -13,6 +13,7 @@ from pipeline.collector import MAX_ALERTS, Collector
 from pipeline.config import Config
 from pipeline.crosssection import cross_section_plan
 from pipeline.delivery import Envelope, Payload, Timing, from_ipc, to_ipc
+from pipeline.durations import HOUR
 from pipeline.engine import ShardEngine
 from pipeline.schema import ALERTS, CORRELATIONS
 from tests.pipeline import crash
@@ -404,3 +405,12 @@ def test_correlations_are_those_of_the_market_or_none() -> None:
     for second in range(3):
         state.apply(crash_envelope(second), 0)
     assert state.correlations().height == 6
+
+
+def test_report_tells_how_often_the_market_alerts() -> None:
+    state = crash_collector()
+    for second in range(crash.CRASH + 1):
+        state.apply(crash_envelope(second), 0)
+    # Since the start, at 0, to a quarter of an hour after the crash.
+    now_us = crash.START_US + (crash.CRASH + 1) * S + HOUR // 4
+    assert state.report(now_us, {})["market"] == {"alerts_per_hour": 1.0, "in_alarm_frac": 0.25}
