@@ -85,8 +85,8 @@ ALERTS = pl.Schema(
         "window_end": TIME,  # inclusive
         "revision": pl.Int32(),  # grows with every change of the row
         "parent_id": pl.String(),  # of the market's alert that this one is part of
-        # Of the market: symbols that reached their `detector.enter` its way (also where a budget
-        # asks for another score), and those with a score.
+        # Of the market: symbols that reached their `detector.enter` its way, whatever a budget asks
+        # of their own alerts, and those with a score.
         "exceeding": pl.Int32(),
         "members": pl.Int32(),
     }
