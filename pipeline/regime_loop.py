@@ -33,8 +33,7 @@ SLACK, LIMIT = 0.5, 12.0
 LEARNT, HALF_LIFE = 60, 720
 
 # Per symbol: the regime's code plus one, zero while unknown; since when another would hold; spans
-# ever put on the ring, counted no further than needed; samples in the mean and in the deviation;
-# samples since either sum was zero.
+# ever put on the ring; samples in the mean and in the deviation; samples since either sum was zero.
 REGIME, AIMED_SINCE, FILLED, IN_MEAN, IN_SQUARE, SINCE_UP, SINCE_DOWN, MARKS = range(8)
 
 # Per symbol: the usual volatility; mean and mean square deviation of ln volatility; both sums, and
@@ -53,8 +52,6 @@ def _remember(s: Any, volatility: Any, state: Any) -> None:  # noqa: ANN401 - co
     marks, figures, spans = state
     spans[s, marks[s, FILLED] % SPANS] = volatility
     marks[s, FILLED] += 1
-    if marks[s, FILLED] >= 2 * SPANS:
-        marks[s, FILLED] -= SPANS
     known = min(marks[s, FILLED], SPANS)
     figures[s, USUAL] = np.median(spans[s, :known]) if known >= SPANS_NEEDED else np.nan
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from pipeline.regime_loop import SPANS
+from pipeline.regime_loop import MEAN, SPANS
 from pipeline.regimes import Regimes, regime_sums, sample_steps
 from pipeline.windows import RollingSum, WindowColumns
 
@@ -201,6 +201,15 @@ def test_change_is_found_once_and_what_follows_is_compared_with_it() -> None:
     assert changes.sum() == 1
     _, changes = push(state, np.full(20, np.nan), short=np.exp(up[:20] - 1.0), first=260)
     assert changes.sum() == -1
+
+
+def test_mean_after_a_change_is_that_of_the_samples_since() -> None:
+    state, x = learnt()
+    up = x.mean() + 1.0
+    _, changes = push(state, np.full(2, np.nan), short=np.exp([up, up]), first=60)
+    assert changes.tolist() == [0, 1]  # ten deviations above, then more than six
+    push(state, np.full(1, np.nan), short=np.exp([up + 0.3]), first=62)
+    assert state.snapshot(0)["figures"][MEAN] == pytest.approx(up + 0.1, abs=1e-12)
 
 
 def test_no_change_is_found_before_there_is_a_past() -> None:
