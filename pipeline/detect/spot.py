@@ -90,6 +90,8 @@ class Spot:
             end_us: When the row's grid step ends.
             scores: Of the rows.
         """
+        if np.isnan(self._settings[0]).all():  # as mostly: nobody has a budget
+            return self._state[2][index]
         in_force = np.empty((len(index), 3))
         advance(
             (index, end_us, scores.score, scores.move_bp), self._settings, self._state, in_force
