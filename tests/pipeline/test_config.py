@@ -3,9 +3,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from pydantic import ValidationError
 
 from pipeline.config import Config, SymbolRule
 from pipeline.config_file import load_config
+from pipeline.detect.config import BudgetConfig
 from pipeline.durations import format_duration
 from pipeline.errors import ConfigError
 
@@ -390,3 +392,19 @@ def test_config_with_budgets_that_are_none_says_what_is_wrong(tmp_path: Path) ->
             "than critical, found 1/d, 2/d, 1/30d"
         ),
     ]
+
+
+@pytest.mark.parametrize(
+    "rates",
+    [
+        ("1/d", "2/d", "1/30d"),
+        ("1/d", "1/d", "1/30d"),
+        ("1/d", "1/30d", "2/30d"),
+        ("1/d", "1/30d", "1/30d"),
+    ],
+)
+def test_budget_that_is_not_ever_rarer_is_refused(rates: tuple[str, str, str]) -> None:
+    budget = dict(zip(("minor", "major", "critical"), rates, strict=True))
+    expected = "expected minor more often than major, and major than critical, found "
+    with pytest.raises(ValidationError, match=expected + ", ".join(rates)):
+        BudgetConfig.model_validate(budget)

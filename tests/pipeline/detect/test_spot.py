@@ -27,14 +27,18 @@ def rules(**other: object) -> EpisodesConfig:
 
 
 def push(
-    spot: Spot, score: NDArray[np.float64], first: int = 0, move_bp: float = 20.0
+    spot: Spot,
+    score: NDArray[np.float64],
+    first: int = 0,
+    move_bp: float = 20.0,
+    every_us: int = MINUTE,
 ) -> NDArray[np.float64]:
-    """Push one score a minute; return the thresholds in force."""
+    """Push scores, one a minute; return the thresholds in force."""
     count = len(score)
     numbers = np.zeros(count, dtype=np.int64)
     sign = np.ones(count, dtype=np.int8)
     moves = np.full(count, move_bp)
-    end_us = (first + np.arange(count) + 1) * MINUTE
+    end_us = (first + np.arange(count) + 1) * every_us
     index = np.zeros(count, dtype=np.int32)
     return spot.push(index, end_us, Scores(score, sign, moves, numbers, numbers, numbers))
 
@@ -112,6 +116,28 @@ def test_thresholds_are_those_the_tail_exceeds_as_often_as_the_budgets_say() -> 
     assert in_force[-1] == pytest.approx(expected, rel=1e-6)
     assert (in_force[: 3 * DAY + 1] == FIXED).all()
     assert (in_force[3 * DAY + 1 :] == in_force[-1]).all()
+
+
+@pytest.mark.parametrize(
+    ("minor", "high", "is_enough"),
+    [
+        ("1/d", 47, True),  # 16 times one a day in 1 + 2^(-1/30) + 2^(-2/30) days: 46.9
+        ("1/d", 46, False),
+        ("0.2/d", 30, True),  # 16 times it are fewer
+        ("0.2/d", 29, False),
+    ],
+)
+def test_peaks_below_the_tail_change_nothing_where_enough_are_above(
+    minor: str, high: int, *, is_enough: bool
+) -> None:
+    config = rules(budget={**BUDGET, "minor": minor})
+    found = []
+    for low in (3.5, 4.0):
+        score = np.ones(4 * DAY)
+        score[2 * DAY + 60 :][: 4 * (60 + high) : 4] = [low] * 60 + [7.0] * high
+        found.append(push(spot(config), score)[-1].tolist())
+    assert FIXED not in found
+    assert (found[0] == found[1]) is is_enough
 
 
 def test_tail_that_has_no_shape_is_exponential() -> None:
@@ -233,19 +259,25 @@ def test_scores_beyond_all_bins_are_counted_in_the_last() -> None:
     assert np.isfinite(push(spot(), spaced(4, [1e9] * 60))[-1]).all()
 
 
-def test_trade_that_is_a_sample_stands_for_the_time_before_it_but_no_more_than_a_minute() -> None:
-    for every_s, in_time in ((20, True), (60, True), (90, False)):
-        trades = Spot([rules()], every_us=None)
-        count = 3 * 86_400 // every_s + 1
-        score = np.ones(count)
-        score[: 60 * 10 : 10] = 5.0
-        numbers = np.zeros(count, dtype=np.int64)
-        moves = np.full(count, 20.0)
-        scores = Scores(score, numbers.astype(np.int8), moves, numbers, numbers, numbers)
-        end_us = (np.arange(count) + 1) * every_s * SECOND
-        trades.push(np.zeros(count, dtype=np.int32), end_us, scores)
-        levels = trades.snapshot(0)["levels"].tolist()
-        assert (levels != FIXED) is in_time
+@pytest.mark.parametrize(
+    ("every_s", "gaps", "is_in_time"),
+    [
+        (20, 12_960, True),
+        (20, 12_959, False),
+        (59, 4_394, True),  # what is left of a day is of the next: 4393.2 gaps are three days
+        (59, 4_393, False),
+        (90, 4_320, True),  # a minute each
+        (90, 4_319, False),
+    ],
+)
+def test_trade_that_is_a_sample_stands_for_the_time_before_it_but_no_more_than_a_minute(
+    every_s: int, gaps: int, *, is_in_time: bool
+) -> None:
+    score = np.ones(gaps + 1)
+    score[:600:10] = 5.0
+    trades = Spot([rules()], every_us=None)
+    push(trades, score, every_us=every_s * SECOND)
+    assert (trades.in_force[0].tolist() != FIXED) is is_in_time
 
 
 @settings(max_examples=20, deadline=None)

@@ -8,12 +8,18 @@ import pytest
 
 from pipeline.config import Config
 from pipeline.evaluation.budgets import budget_summary, budget_use
-from pipeline.evaluation.klines import KlinesRun, minutes_config
-from pipeline.evaluation.known_events import Event
+from pipeline.evaluation.klines import KlinesRun, minutes_config, run_klines
+from pipeline.evaluation.known_events import (
+    Event,
+    alerts_at_outages,
+    events_found,
+    read_events,
+)
 from pipeline.evaluation.months import ALL, months_report
 from pipeline.evaluation.trade_off import budget_trade_off, episodes_of
 from pipeline.schema import ALERTS
 from tests.pipeline.evaluation.minutes import MINUTE_US, minutes_us
+from tests.recorded import DATA, needs_recordings
 
 DAY = 1440  # minutes
 
@@ -110,3 +116,18 @@ def test_months_report_has_what_was_asked_for() -> None:
     both = months_report([run, replace(run, file="made/B")], budgeted(), None)
     assert both[ALL]["budget"]["files"] == 2
     assert both["made/B"]["budget"]["days"] > 1.9
+
+
+@needs_recordings
+def test_budgets_of_a_recorded_month_are_kept_to_a_factor_of_four_and_its_crash_is_found() -> None:
+    rates = "{minor: 0.5/d, major: 3/30d, critical: 1/30d}"
+    config = minutes_config([f"detector.budget={rates}"])
+    folder = DATA / "klines-2021-09"
+    (run,) = run_klines([str(folder / "BTC_USDT-1m.json.gz")], config)
+    assert [outage.bars for outage in run.outages] == [120]
+    assert alerts_at_outages(run, config.detector.horizons[-1]) == []
+    known = [event for event in read_events(DATA / "events.csv") if event.set == folder.name]
+    (crash,) = events_found(known, {folder.name: [run]})
+    assert (crash["event"], crash["found"]) == ("E05", True)
+    times = budget_use(run, config.detector)["times_budget"]
+    assert all(0.25 <= one <= 4.0 for one in times.values())
