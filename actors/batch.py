@@ -49,7 +49,10 @@ _TASK: dict[str, Any] = {
     "runtime_env": {"env_vars": {"POLARS_MAX_THREADS": "1"}},
 }
 
-_TOLD = ("bars", "alerts", "lost", "rejected")
+_TOLD = ("bars", "alerts", "lost", "late", "rejected")
+
+#: A batch of which more comes late is told of: a row with a time far ahead makes all after it late.
+_MUCH_LATE = 0.01
 
 
 def run_batch(  # noqa: PLR0913 - the options of one command by name
@@ -187,7 +190,16 @@ def _next_rows(rows: ObjectRefGenerator, part: Part) -> int | None:
 def _tell(summary: dict[str, Any], *, as_json: bool) -> None:
     for row in summary["damaged"]:
         logger.warning("file damaged: %s", row["reason"])
-    for symbol in summary["symbols"].values():
+    for name, symbol in summary["symbols"].items():
+        rows = sum(report["rows"] for report in symbol["files"])
+        if symbol["late"] > _MUCH_LATE * rows:
+            logger.warning(
+                "late symbol=%s trades=%d of rows=%d: bars do not have them; has a row before "
+                "them a time that is far ahead?",
+                name,
+                symbol["late"],
+                rows,
+            )
         for report in symbol["files"]:
             if report["truncated"] is not None:
                 logger.warning("file damaged: %s", report["truncated"])

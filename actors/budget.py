@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 
+#: In storage.directory: until when which venue wants no requests.
+BANS_FILE = "bans.json"
+
+
 class BudgetPort(Protocol):
     """Where a process asks: the keeper itself, or its actor.
 

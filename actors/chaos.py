@@ -12,9 +12,10 @@ from actors.chaos_table import show
 from actors.client import find_pipeline
 from actors.exchange.server import ExchangeServer
 from actors.exchange_host import synthetic_market
+from actors.runner import check_writable
 from actors.session import join_cluster, leave_cluster
 from actors.supervise import Pipeline
-from actors.undisturbed import Undisturbed
+from actors.undisturbed import undisturbed
 from pipeline.chaos.scoreboard import Outcome, Sight, scoreboard
 from pipeline.errors import ClusterError, ConfigError
 
@@ -45,11 +46,14 @@ def run_chaos(
 
     Raises:
         ConfigError: The symbols are chosen by a rule.
-        CryptoctopusError: The pipeline cannot start, or ended by itself.
+        CryptoctopusError: The report cannot be written, or the pipeline cannot start, or ended by
+            itself.
     """
     if config.symbol_rule is not None:
         problem = "expected names, found a rule: what is disturbed is compared market by market"
         raise ConfigError(config_path, [f"symbols: {problem}"])
+    if report_path is not None:
+        check_writable(report_path)
     outcomes: dict[str, Outcome] = {}
     join_cluster("local")
     try:
@@ -119,12 +123,13 @@ class _Stage:
 
     def _outcome(self, lost: int, detect_s: float | None, heal_s: float | None) -> Outcome:
         assert self._client is not None  # noqa: S101 - it was found when the pipeline started
+        # In this order: alerts are told with the bars that raised them, and none is missed.
         bars, alerts = self._client.bars(), self._client.snapshot(0).alerts
         report = self._pipeline.stop()
         if report is None:
             raise ClusterError("the pipeline gave no report")
         rows: Mapping[str, dict[str, Any]] = report["symbols"]
-        truth = Undisturbed(self._config, rows)
+        truth = undisturbed(self._config, rows)
         totals = report["totals"]
         ids = sum(row["last_id"] - row["first_id"] + 1 for row in rows.values())
         accounted = totals["live"] + totals["backfilled"] + totals["lost"] + totals["pending"]
@@ -141,6 +146,7 @@ class _Stage:
             detect_s=None if detect_s is None else round(detect_s, 2),
             heal_s=None if heal_s is None else round(heal_s, 2),
             false_alerts=truth.count_unknown(alerts),
+            missed_alerts=truth.count_missed(alerts, bars),
         )
 
     def _until(self, condition: Callable[[Sight], bool], limit_s: float) -> bool:

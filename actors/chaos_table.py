@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     "fault", "issued", "live", "backfilled", "lost", "expected lost", "applied twice", "hash",
-    "bars", "detected s", "healed s", "false alerts", "",
+    "bars", "detected s", "healed s", "false alerts", "missed", "",
 )  # fmt: skip
 
 
@@ -48,6 +48,7 @@ class Scoreboard:
             "never" if outcome.detect_s is None else f"{outcome.detect_s:.1f}",
             "never" if outcome.heal_s is None else f"{outcome.heal_s:.1f}",
             f"{outcome.false_alerts:,}",
+            f"{outcome.missed_alerts:,}",
             "ok" if outcome.is_good else "FAILED",
         )
 

@@ -6,6 +6,7 @@ Exit codes: 0 done, 1 failed, 2 bad usage or configuration, 130 interrupted.
 from __future__ import annotations
 
 import json
+import math
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -125,7 +126,7 @@ def exchange(  # noqa: PLR0913 - a command's options
     life_s = _duration(connection_life) or 0.0
     if life_s < 1:
         raise typer.BadParameter(f"expected a life of at least 1s, found {connection_life}")
-    if speed <= 0:
+    if not 0 < speed < math.inf:
         raise typer.BadParameter(f"expected a speed above 0, found {speed:g}")
     if seed is not None:
         settings = [*settings, f"exchange.seed={seed}"]
@@ -230,7 +231,7 @@ def record(
     part_s, most_s = _duration(part) or 0.0, 86_400.0
     if not 1.0 <= part_s <= most_s:
         raise typer.BadParameter(f"expected a part of 1s to 1d, found {part}")
-    if keep_gb <= 0:
+    if not 0 < keep_gb < math.inf:
         raise typer.BadParameter(f"expected more than 0 GB to keep, found {keep_gb:g}")
     code = run_record(
         load_config(config, settings),

@@ -5,11 +5,14 @@ from __future__ import annotations
 import logging
 import random
 import time
+from pathlib import Path
 from typing import TYPE_CHECKING
+from urllib.parse import urlsplit
 
 import polars as pl
 
 from actors.allowance import Allowance
+from actors.budget import BANS_FILE, BudgetKeeper
 from actors.feed import Feed
 from actors.following import Following
 from actors.frame_buffer import FrameBuffer
@@ -26,7 +29,6 @@ from pipeline.recordings.recorder import Recorder
 from pipeline.venues.registry import venue_for
 
 if TYPE_CHECKING:
-    from pathlib import Path
     from threading import Event
 
     from pipeline.config import Config
@@ -61,7 +63,10 @@ def run_record(
         websocket_url=config.venue.websocket_url,
         rest_url=config.venue.rest_url,
     )
-    allowance = Allowance(None, venue.limits, venue.used_weight)
+    host = urlsplit(venue.time_request().url).netloc
+    bans = Path(config.storage.directory) / BANS_FILE
+    keeper = BudgetKeeper(venue.limits, host, bans)
+    allowance = Allowance(keeper, venue.limits, venue.used_weight)
     rest = RestClient(allowance, trust=trust_of(config.venue.ca_file))
     if config.symbol_rule is None:
         listed_instruments(venue, rest, config.symbols, config_path)

@@ -46,7 +46,7 @@ def run_pipeline(
         CryptoctopusError: It could not start, or lost an actor for good.
     """
     if report_path is not None:
-        _check_writable(report_path)
+        check_writable(report_path)
     is_local = (address or os.environ.get("RAY_ADDRESS") or "local") == "local"
     if is_local and config.board.serve:
         _check_port(config.board)
@@ -86,7 +86,7 @@ def _watch(pipeline: Pipeline, interrupted: Event, run_for_s: float | None) -> N
             return
 
 
-def _check_writable(path: Path) -> None:
+def check_writable(path: Path) -> None:
     """Fail before anything starts when a report could not be written in the end."""
     try:
         path.open("a", encoding="utf-8").close()

@@ -12,6 +12,7 @@ from ray.exceptions import ActorDiedError, GetTimeoutError, RayActorError, RayEr
 
 from actors import deployment
 from actors.allowance import Allowance
+from actors.budget import BANS_FILE
 from actors.following import Following
 from actors.listing import listed_instruments
 from actors.rest import RestClient
@@ -42,10 +43,7 @@ _START_TIMEOUT_S = 120.0
 _WATCH_TIMEOUT_S = 2.0
 _DRAIN_TIMEOUT_S = 40.0
 
-#: In storage.directory: until when which venue wants no requests.
-_BANS = "bans.json"
-
-#: Likewise: every change of thresholds.
+#: In storage.directory: every change of thresholds.
 _AUDIT = "changes.jsonl"
 
 #: All symbol actors together ask for at most this share of the cluster's CPUs.
@@ -204,7 +202,7 @@ class Pipeline:
     def _start_budget(self, venue: Venue, config: Config) -> None:
         """Start the request budget of all processes, this one among them."""
         host = urlsplit(venue.time_request().url).netloc
-        path = Path(config.storage.directory) / _BANS
+        path = Path(config.storage.directory) / BANS_FILE
         self._budget = deployment.start_budget(venue.limits, host, path)
         deployment.answer_of(
             self._budget.spending.remote(), timeout_s=_START_TIMEOUT_S, what="the budget"

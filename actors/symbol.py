@@ -186,7 +186,7 @@ class SymbolWorker:
 
     def _flush(self, *, final: bool = False) -> None:
         """Compute what arrived since the last flush, and report it."""
-        if self._delivery.full:
+        if self._delivery.full and not final:
             return
         config = self._config
         if config is not self._tuned:

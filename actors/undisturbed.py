@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-import polars as pl
-
 from actors.rest import RestClient, fetch_bars, fetch_trades
 from pipeline.analysis import join_results
+from pipeline.chaos.truth import Truth
 from pipeline.engine import ShardEngine
 from pipeline.venues.registry import venue_for
 
@@ -16,11 +15,9 @@ if TYPE_CHECKING:
 
     from pipeline.config import Config
 
-_BAR = ["symbol", "open_time"]
 
-
-class Undisturbed:
-    """The same engine over the same ids.
+def undisturbed(config: Config, report: Mapping[str, Mapping[str, Any]]) -> Truth:
+    """Return what the same engine says of the same ids.
 
     Args:
         config: That of the pipeline.
@@ -29,46 +26,30 @@ class Undisturbed:
     Raises:
         VenueError: The venue cannot be asked.
     """
-
-    def __init__(self, config: Config, report: Mapping[str, Mapping[str, Any]]) -> None:
-        venue = venue_for(
-            config.venue.name,
-            websocket_url=config.venue.websocket_url,
-            rest_url=config.venue.rest_url,
+    venue = venue_for(
+        config.venue.name,
+        websocket_url=config.venue.websocket_url,
+        rest_url=config.venue.rest_url,
+    )
+    rest = RestClient()
+    engine = ShardEngine(config.symbols, config)
+    told = []
+    step_us = config.sampling.step_us or 1
+    for symbol, row in report.items():
+        trades = fetch_trades(
+            venue, rest, symbol, from_id=row["first_id"], to_id=row["last_id"], start_us=0
         )
-        rest = RestClient()
-        engine = ShardEngine(config.symbols, config)
-        told = []
-        step_us = config.sampling.step_us or 1
-        for symbol, row in report.items():
-            trades = fetch_trades(
-                venue, rest, symbol, from_id=row["first_id"], to_id=row["last_id"], start_us=0
-            )
-            open_us = trades["event_time"].to_physical()[0] // step_us * step_us
-            history = fetch_bars(
-                venue,
-                rest,
-                symbol,
-                every_us=step_us,
-                start_us=open_us - config.warm_up_us,
-                end_us=open_us,
-            )
-            told.append(engine.anchor(symbol, open_us, history))
-            engine.expect(symbol, row["first_id"], row["last_id"])
-            told.append(engine.step(trades))
-        told.append(engine.finish())
-        result = join_results(told)
-        self._bars, self._alerts = result.bars.drop("revision"), result.alerts
-
-    def has_bars(self, bars: pl.DataFrame) -> bool:
-        """Whether BARS, the last told of each step, are all among its own."""
-        last = bars.unique(_BAR, keep="last", maintain_order=True).drop("revision")
-        own = self._bars.join(last, on=_BAR, how="semi").sort(_BAR)
-        return own.equals(last.sort(_BAR), null_equal=True)
-
-    def count_unknown(self, alerts: pl.DataFrame) -> int:
-        """Return how many ALERTS stand that it has not."""
-        return alerts.filter(
-            pl.col("status") != "retracted",
-            ~pl.col("alert_id").is_in(self._alerts["alert_id"].unique().implode()),
-        ).height
+        open_us = trades["event_time"].to_physical()[0] // step_us * step_us
+        history = fetch_bars(
+            venue,
+            rest,
+            symbol,
+            every_us=step_us,
+            start_us=open_us - config.warm_up_us,
+            end_us=open_us,
+        )
+        told.append(engine.anchor(symbol, open_us, history))
+        engine.expect(symbol, row["first_id"], row["last_id"])
+        told.append(engine.step(trades))
+    told.append(engine.finish())
+    return Truth(join_results(told), step_us)

@@ -32,6 +32,10 @@ COUNTS = (
 )
 
 
+#: What is counted for the connection of a symbol, which others may share.
+_OF_FEED = ("reconnects", "handovers")
+
+
 def run_report(
     venue: str,
     seconds: float,
@@ -56,7 +60,7 @@ def run_report(
         restarts: `symbol_actors` and `coordinator`.
         loads: Of alarms over the last hour, by symbol, and of the market.
     """
-    columns = ["first_id", "last_id", *COUNTS, "last_price", "sha256"]
+    columns = ["first_id", "last_id", *COUNTS, *_OF_FEED, "last_price", "sha256"]
     symbols = {
         row["symbol"]: {column: row[column] for column in columns} | _told(loads[row["symbol"]])
         for row in health.iter_rows(named=True)

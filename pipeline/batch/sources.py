@@ -14,6 +14,7 @@ from pipeline.config import Symbol
 from pipeline.durations import format_duration
 from pipeline.errors import ConfigError, ReplayError
 from pipeline.recordings.inputs import open_input, read_chunks
+from pipeline.recordings.names import symbol_in_name
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Mapping, Sequence
@@ -65,6 +66,11 @@ def named_paths(inputs: Sequence[str], symbol: str | None) -> list[tuple[Path, s
         named = _NAMED.fullmatch(given)
         if named is not None and not Path(given).exists():
             owner, file = named[1], named[2]
+        elif symbol is not None and symbol_in_name(Path(given).name) not in {None, symbol}:
+            problems.append(
+                f"expected --symbol {symbol} for files that name no other, found {given}: "
+                f"{symbol}={given} says that it is meant"
+            )
         if owner is not None and (problem := _problem_of_name(owner)) is not None:
             problems.append(problem)
         path = Path(file).absolute()

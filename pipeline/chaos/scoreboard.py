@@ -76,6 +76,7 @@ class Outcome:
         detect_s: From the fault until the pipeline showed that it knew; null if it never did.
         heal_s: From the fault until nothing was missing any more; null if something still was.
         false_alerts: Alerts that stand, and that an undisturbed run does not have.
+        missed_alerts: Alerts that do not stand, and that it has.
     """
 
     issued: int
@@ -89,6 +90,7 @@ class Outcome:
     detect_s: float | None
     heal_s: float | None
     false_alerts: int
+    missed_alerts: int
 
     @property
     def is_good(self) -> bool:
@@ -102,6 +104,7 @@ class Outcome:
             and self.detect_s is not None
             and self.heal_s is not None
             and self.false_alerts == 0
+            and self.missed_alerts == 0
         )
 
 

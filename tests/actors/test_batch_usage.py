@@ -48,6 +48,11 @@ def files(tmp_path: Path) -> Path:
         ),
         (["{}/ETHUSDT-aggTrades-2023-11-14.csv.gz"], 1, ["ETHUSDT-aggTrades-2023-11-14.csv.gz"]),
         (["{}/BTCUSDT-aggTrades-2023-11-14.csv", "--symbol", "a b"], 2, ["'a b'"]),
+        (
+            ["{}/BTCUSDT-aggTrades-2023-11-14.csv", "--symbol", "XUSDT"],
+            2,
+            ["expected --symbol XUSDT for files that name no other"],
+        ),
         (["{}/BTCUSDT-aggTrades-2023-11-14.csv", "--workers", "0"], 2, ["--workers"]),
         ([], 2, ["INPUT", "FILE"]),
     ],

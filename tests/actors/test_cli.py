@@ -49,6 +49,8 @@ def test_check_with_problems_lists_them_on_stderr_and_returns_2(
         ["exchange", DEMO, "--replay", "no-such-file.csv"],
         ["exchange", DEMO, "--set", "symbols=[NOSUCHUSDT]"],
         ["chaos", "--set", "symbols={quote: USDT, top: 2}"],
+        ["exchange", DEMO, "--speed", "nan"],
+        ["exchange", DEMO, "--speed", "inf"],
         ["exchange", DEMO, "--admin", "--host", "0.0.0.0"],  # noqa: S104 - it is refused
     ],
 )
@@ -116,3 +118,10 @@ def test_status_of_a_cluster_that_is_not_there_says_so_at_once(
 ) -> None:
     assert main(["status", "--address", address]) == 1
     assert capsys.readouterr().err == message
+
+
+def test_chaos_whose_report_cannot_be_written_says_so_before_it_plays(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["chaos", "--report", str(tmp_path / "nowhere" / "x.json")]) == 1
+    assert "--report: cannot write" in capsys.readouterr().err

@@ -6,6 +6,7 @@ import gzip
 import json
 import signal
 import time
+import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -43,6 +44,7 @@ def command(out: Path, url: str, *options: str, symbols: list[str] = SYMBOLS) ->
         "overrides": "{}",
         "venue.websocket_url": f"ws://{url}",
         "venue.rest_url": f"http://{url}",
+        "storage.directory": str(out.with_suffix(".data")),
     }
     sets = [part for key, value in settings.items() for part in ("--set", f"{key}={value}")]
     return [*options, "--out", str(out), *sets]
@@ -210,6 +212,7 @@ def test_recording_of_a_market_with_a_slash_goes_through_batch(tmp_path: Path) -
         (["--part", "0s"], "expected a part of 1s to 1d, found 0s"),
         (["--part", "2d"], "expected a part of 1s to 1d, found 2d"),
         (["--keep-gb", "0"], "expected more than 0 GB to keep, found 0"),
+        (["--keep-gb", "nan"], "expected more than 0 GB to keep, found nan"),
     ],
 )
 def test_record_refuses_what_cannot_be(
@@ -226,3 +229,25 @@ def test_record_of_a_name_the_venue_has_not_says_so(
 
     assert main(["record", "configs/demo.yaml", *arguments]) == 2
     assert "symbols: expected names that exchange lists, found NONEUSDT" in capsys.readouterr().err
+
+
+def test_record_asks_nothing_while_an_earlier_one_was_banned(
+    tmp_path: Path, exchange: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    fault = {"fault": "rest_status", "status": 418, "retry_after_s": 60, "count": 1}
+    request = urllib.request.Request(
+        f"http://{exchange}/admin/faults",
+        data=json.dumps(fault).encode(),
+        headers={"Content-Type": "application/json"},
+        method="POST",
+    )
+    urllib.request.urlopen(request, timeout=10).close()  # noqa: S310 - as above
+    kept = ["--set", f"storage.directory={tmp_path / 'data'}"]
+    arguments = [*command(tmp_path / "out", exchange), *kept, "--for", "1s"]
+    assert main(["record", "configs/demo.yaml", *arguments]) == 1
+    assert "HTTP 418" in capsys.readouterr().err
+    # The fault is over; what was said of a minute holds.
+    assert main(["record", "configs/demo.yaml", *arguments]) == 1
+    error = capsys.readouterr().err
+    assert "not sent, " in error
+    assert "HTTP 418" in error

@@ -83,6 +83,25 @@ def test_worker_without_its_coordinator_keeps_every_frame() -> None:
     assert steps.unique().to_list() == [1_000_000]
 
 
+def test_worker_that_is_stopped_without_its_coordinator_computes_what_it_has_read(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("actors.symbol._OUTBOX_FRAMES", 4)
+    with running(market(["BTCUSDT"], trades_per_s=500.0), ["BTCUSDT"]) as (worker, seen, _):
+        wait_until(lambda: seen.health("BTCUSDT").get("live", 0) > 0, "live trades")  # type: ignore[operator]
+        seen.reachable = False
+        wait_until(lambda: worker._delivery.full, "a full outbox")
+        told = worker._engine.progress()["BTCUSDT"].last_id
+        assert told is not None
+        buffer = worker._buffer
+        wait_until(lambda: buffer._max_frames - buffer._room >= 1_000, "messages that wait")
+        # It says that they were not told, and has them for whoever would still ask.
+        assert worker.stop(timeout_s=1.0) is False
+        last = worker._engine.progress()["BTCUSDT"].last_id
+        assert last is not None
+        assert last > told + 500
+
+
 def test_worker_digest_equals_the_exchange_ledger() -> None:
     source = market(["BTCUSDT"], trades_per_s=1000.0)
     with running(source, ["BTCUSDT"], actors={"digest": True}) as (worker, seen, _):

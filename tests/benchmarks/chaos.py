@@ -11,7 +11,7 @@ from tests.commands import Command
 
 _SHOWN = (
     "issued", "live", "backfilled", "lost", "expected_lost", "duplicates_applied", "hash_equal",
-    "bars_equal", "detect_s", "heal_s", "false_alerts",
+    "bars_equal", "detect_s", "heal_s", "false_alerts", "missed_alerts",
 )  # fmt: skip
 
 

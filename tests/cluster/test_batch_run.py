@@ -131,3 +131,20 @@ def test_batch_with_a_damaged_file_names_it_and_reads_the_others(
     summary = json.loads((tmp_path / "out" / "summary.json").read_text())
     assert set(summary["symbols"]) == {"BTCUSDT", "ETHUSDT"}
     assert [row["file"] for row in summary["damaged"]] == [str(damaged)]
+
+
+def test_batch_with_a_time_far_ahead_says_how_many_trades_come_late_for_it(
+    cluster: str, command: Start, tmp_path: Path
+) -> None:
+    paths = inputs(tmp_path, rows=100, days=2)[:2]
+    rows = market(200)
+    rows[49] = rows[49]._replace(time_ms=rows[49].time_ms + 86_400_000)
+    write_dump(paths[0], rows[:100])
+    write_dump(paths[1], rows[100:])
+    run = command(*arguments(tmp_path, paths, "out", cluster))
+    assert run.wait() == 0, run.errors
+    # All after the 50th, in the next file, too.
+    assert "late symbol=BTCUSDT trades=150 of rows=200" in run.errors
+    counts = json.loads((tmp_path / "out" / "summary.json").read_text())["symbols"]["BTCUSDT"]
+    assert counts["late"] == 150
+    assert any("late" in line for line in run.lines)

@@ -188,6 +188,8 @@ def test_report_accounts_for_every_id() -> None:
         "restated": 0,
         "breaks": 0,
         "alerts": 0,
+        "reconnects": 0,
+        "handovers": 0,
         "last_price": noisy(30)["price"][5],
         "sha256": None,
         "alerts_per_hour": 0.0,

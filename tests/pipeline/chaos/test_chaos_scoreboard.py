@@ -30,6 +30,7 @@ GOOD = Outcome(
     detect_s=0.4,
     heal_s=1.2,
     false_alerts=0,
+    missed_alerts=0,
 )
 
 
@@ -63,6 +64,7 @@ def test_sight_shows_a_sign_only_when_it_is_new(sign: str, change: dict[str, obj
         {"detect_s": None},
         {"heal_s": None},
         {"false_alerts": 1},
+        {"missed_alerts": 1},
     ],
 )
 def test_outcome_is_good_only_if_all_is(change: dict[str, object]) -> None:
