@@ -14,8 +14,9 @@ from actors.runner import running_pipeline
 from pipeline.batch.recorded import RecordedBatch
 from pipeline.durations import format_duration
 from pipeline.errors import ReplayError
-from pipeline.explain import Explanation, explain, microseconds
-from pipeline.schema import MARKET_SYMBOL, TIME
+from pipeline.explain import Explanation, explain
+from pipeline.schema import MARKET_SYMBOL
+from pipeline.times import microseconds, time_at
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -109,9 +110,7 @@ def _horizon_table(found: Explanation) -> Table:
     for column in columns:
         table.add_column(column, justify="left" if column == "judged by" else "right")
     for one in found.horizons:
-        start, end = (
-            pl.Series([at]).cast(TIME)[0] for at in (one.window_start_us, one.window_end_us)
-        )
+        start, end = (time_at(at) for at in (one.window_start_us, one.window_end_us))
         table.add_row(
             format_duration(one.horizon_us),
             f"{one.move_bp:+.2f}",

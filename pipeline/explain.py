@@ -8,7 +8,6 @@ What remembers longer is the stretch of a thin symbol: only all of its rows are 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -17,10 +16,12 @@ from pipeline.detect.config import MultiHorizonConfig
 from pipeline.detect.multi_horizon import judged_horizons
 from pipeline.detect.registry import detector_of
 from pipeline.errors import ReplayError
+from pipeline.times import microseconds
 from pipeline.windows import Samples, Windows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+    from datetime import datetime
 
     import polars as pl
     from numpy.typing import NDArray
@@ -105,14 +106,6 @@ def _row_at(alert: Mapping[str, Any], moment: str, end_us: NDArray[np.int64]) ->
             f"the {len(end_us):,} bars of {alert['symbol']} there are do not have it"
         )
     return row
-
-
-def microseconds(time: datetime) -> int:
-    """Return a time of a row, in microseconds since 1970."""
-    return (time - _EPOCH) // timedelta(microseconds=1)
-
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 def _samples(bars: pl.DataFrame, end_us: NDArray[np.int64]) -> Samples:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from itertools import pairwise
 from typing import TYPE_CHECKING
 
@@ -14,6 +13,7 @@ from pipeline.batch.report import TOLD, FileReport, Halt, Relist
 from pipeline.batch.survey import BarSurvey, TradeSurvey
 from pipeline.engine import ShardEngine
 from pipeline.report import COUNTS
+from pipeline.times import time_at
 from pipeline.windows import MAX_RETURN
 
 if TYPE_CHECKING:
@@ -26,8 +26,6 @@ if TYPE_CHECKING:
 
 #: No step spans more of the grid, however few its rows: what it makes is bounded by time too.
 _STEP_SPAN = 100_000
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,13 +79,15 @@ class SymbolHistory:
         self.report.rows += len(ids)
         self.report.backward_times += found.backward_times
         self.report.microsecond_times += found.microsecond_times
-        halts = [Halt(_time(start_us), _time(end_us)) for start_us, end_us in found.halts_us]
+        halts = [
+            Halt(time_at(start_us), time_at(end_us)) for start_us, end_us in found.halts_us.tolist()
+        ]
         self.report.halts.add(halts, found.halts)
         # The engine reads its own Enum at no cost.
         own = trades.with_columns(pl.lit(self._symbol, pl.Enum([self._symbol])).alias("symbol"))
         for run in found.runs:
             if run.restarts_after is not None:
-                at, first_id = _time(times_us[run.start]), int(ids[run.start])
+                at, first_id = time_at(int(times_us[run.start])), int(ids[run.start])
                 self.report.relists.add([Relist(at, run.restarts_after, first_id)])
                 yield self._told(self._engine.relist(self._symbol))
             for start, stop in self._spans(times_us, run.start, run.stop):
@@ -105,8 +105,8 @@ class SymbolHistory:
         self.report.backward_times += found.backward_times
         self.report.halts.add(
             [
-                Halt(_time(start_us), _time(end_us), int(end_us - start_us) // step_us)
-                for start_us, end_us in found.halts_us
+                Halt(time_at(start_us), time_at(end_us), (end_us - start_us) // step_us)
+                for start_us, end_us in found.halts_us.tolist()
             ]
         )
         for start, stop in self._spans(open_us, 0, len(open_us)):
@@ -164,7 +164,3 @@ class SymbolHistory:
         newest_us = np.maximum.accumulate(times_us[start:stop])
         cuts = np.flatnonzero(np.diff(newest_us // (_STEP_SPAN * self._step_us))) + 1 + start
         yield from pairwise([start, *cuts.tolist(), stop])
-
-
-def _time(time_us: int) -> datetime:
-    return _EPOCH + timedelta(microseconds=int(time_us))

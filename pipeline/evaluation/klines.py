@@ -7,7 +7,7 @@ missing has no price beyond `sampling.forward_fill` of the configuration; nothin
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,6 +20,7 @@ from pipeline.durations import DAY, SECOND, format_duration
 from pipeline.engine import ShardEngine
 from pipeline.errors import ReplayError
 from pipeline.recordings.inputs import open_input, read_chunks
+from pipeline.times import time_at
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -32,8 +33,6 @@ if TYPE_CHECKING:
 
 _CHUNK_ROWS = 50_000
 _FRAMES = ("bars", "features")
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -145,8 +144,8 @@ def report_of(run: KlinesRun) -> dict[str, Any]:
     quality: list[dict[str, Any]] = [
         {
             "kind": "outage",
-            "start": _iso(_EPOCH + timedelta(microseconds=outage.start_us)),
-            "end": _iso(_EPOCH + timedelta(microseconds=outage.end_us)),
+            "start": _iso(time_at(outage.start_us)),
+            "end": _iso(time_at(outage.end_us)),
             "bars": outage.bars,
         }
         for outage in run.outages

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +11,7 @@ import polars as pl
 
 from pipeline.durations import DAY, SECOND
 from pipeline.errors import ReplayError
+from pipeline.times import microseconds
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -25,7 +26,6 @@ EXPECTED = ("market_crash", "single_coin")
 FOREVER_US = 1 << 62
 
 _FIELDS = ("event_id", "set", "from_utc", "to_utc", "kind", "evidence_in_the_file")
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,4 +204,4 @@ def _row_of(event: Event, concerned: Sequence[KlinesRun]) -> dict[str, Any]:
 
 
 def _time_us(text: str) -> int:
-    return (datetime.fromisoformat(text).replace(tzinfo=UTC) - _EPOCH) // timedelta(microseconds=1)
+    return microseconds(datetime.fromisoformat(text).replace(tzinfo=UTC))
