@@ -124,6 +124,12 @@ def _unit(of: Any, kind: Any) -> Any:  # noqa: ANN401 - as above
 
 
 @inlined
+def _before(kind: Any, horizon: Any) -> Any:  # noqa: ANN401 - as above
+    """Return how many samples lie before the first value that a tape can have."""
+    return 0 if kind == TRADES else horizon
+
+
+@inlined
 def _note(of: Any, j: Any, figure: Any, total: Any, state: Any) -> None:  # noqa: ANN401 - as above
     """Note what a sum is for those it leads: before the piece at 0, then row by row."""
     told = state[8]
@@ -155,7 +161,7 @@ def roll(  # noqa: PLR0913, PLR0917 - compiled: state travels as tuples of array
     tape, order, values, terms = state[0], rows[1], out[2], out[3]
     entering = settings[0][t, START] + state[1][s, t] - lag
     leaving = entering - length + back
-    until_full = length + lag + settings[1][s, t] - 1 - state[2][s, SEEN]
+    until_full = length + lag + _before(settings[0][t, KIND], settings[1][s, t]) - state[2][s, SEEN]
     total = load(s, k, state)
     if leads:
         _note(of, 0, _figure(of, total) * unit, total, state)
@@ -224,8 +230,10 @@ def retell(  # noqa: PLR0913, PLR0917 - as above
     kinds, windows, told = settings[2], settings[3], state[8]
     lead, behind = kinds[k, LEAD], windows[s, k, LAG] - windows[s, kinds[k, LEAD], LAG]
     figure = 1 if kinds[k, OF] == kinds[lead, OF] else 2
-    reach = windows[s, k, LENGTH] + windows[s, k, LAG] + settings[1][s, kinds[k, TAPE]]
-    need, until_full = windows[s, k, NEED], reach - 1 - state[2][s, SEEN]
+    t = kinds[k, TAPE]
+    reach = windows[s, k, LENGTH] + windows[s, k, LAG]
+    reach += _before(settings[0][t, KIND], settings[1][s, t])
+    need, until_full = windows[s, k, NEED], reach - state[2][s, SEEN]
     duration_us, first_us = windows[s, k, DURATION_US], state[2][s, FIRST_US]
     order, time_us, values, terms = rows[1], rows[2], out[2], out[3]
     for j in range(count):

@@ -190,4 +190,4 @@ def test_market_listed_anew_starts_its_windows_anew() -> None:
     again = noisy(120).with_columns(pl.col("event_time").dt.offset_by("1d"))
     known = shard.step(again).features["realized_vol_1m"].is_not_null()
     fresh = engine(features=["realized_vol_1m"]).step(again).features["realized_vol_1m"]
-    assert known.arg_max() == fresh.is_not_null().arg_max() == 59
+    assert known.arg_max() == fresh.is_not_null().arg_max() == 60

@@ -96,7 +96,7 @@ def test_plugin_of_bars_statistics_durations_and_other_features_is_computed(writ
     assert last["twice"] == pytest.approx(
         2.0 * (last["realized_vol_2s"] - last["realized_vol_10s"]) - 0.0012, rel=1e-12
     )
-    assert found["twice"].is_null().to_list() == [True] * 9 + [False] * 2
+    assert found["twice"].is_null().to_list() == [True] * 10 + [False]
 
 
 def test_plugin_that_is_not_a_number_is_unknown_in_what_builds_on_it(write: Write) -> None:

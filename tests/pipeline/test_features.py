@@ -74,8 +74,8 @@ def test_annualised_deviation_of_the_golden_returns_is_the_published_one() -> No
 
 def test_volatility_is_unknown_until_its_window_is_full_and_half_valid() -> None:
     vol = values("realized_vol_4s", [100.0, 101.0, 102.0, 103.0, np.nan, np.nan, np.nan])
-    # Rows 3 and 4 hold three valid samples of four, row 5 holds two, row 6 holds one.
-    assert [one is None for one in vol] == [True, True, True, False, False, False, True]
+    # Row 3 holds three returns only; row 4 three valid ones of four, row 5 two, row 6 one.
+    assert [one is None for one in vol] == [True, True, True, True, False, False, True]
 
 
 def test_volatility_of_flat_prices_is_exactly_zero() -> None:
@@ -147,7 +147,7 @@ def test_vol_regime_is_as_published_and_includes_its_lower_bounds() -> None:
 
 
 def test_vol_regime_is_unknown_while_a_window_is_and_for_flat_prices() -> None:
-    assert values("vol_regime_1s_3s", closes([0.1, 0.1, 0.1]).tolist()) == [None, None, 1.0, 1.0]
+    assert values("vol_regime_1s_3s", closes([0.1, 0.1, 0.1]).tolist()) == [None, None, None, 1.0]
     assert values("vol_regime_1s_3s", [7.0] * 5) == [None] * 5
 
 

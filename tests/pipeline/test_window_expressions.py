@@ -159,7 +159,7 @@ def plain_scores(
             if t < h:
                 continue
             inside = [i for i in range(t - h - window + 1, t - h + 1) if i >= h]
-            full = t - h - window + 1 >= h - 1
+            full = t - h - window + 1 >= h
             squares = [(x[i] - x[i - h]) ** 2 for i in inside]
             known = full and len(squares) >= need
             square = (x[t] - x[t - h]) ** 2

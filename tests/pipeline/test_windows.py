@@ -47,26 +47,26 @@ def test_window_that_lags_ends_before_the_newest_sample() -> None:
     columns = rolled(
         RollingSum("squares", 4, lag=3), closes(GOLDEN).tolist(), RollingSum("squares", 4)
     )
-    assert columns.values[1, 6:].tolist() == columns.values[0, 3:-3].tolist()
+    assert columns.values[1, 7:].tolist() == columns.values[0, 4:-3].tolist()
     assert columns.terms[1, 3:].tolist() == columns.terms[0, :-3].tolist()
 
 
-def test_window_is_full_after_its_length_in_rows_and_counts_valid_samples() -> None:
+def test_window_is_full_after_its_length_in_returns_and_counts_valid_ones() -> None:
     columns = rolled(RollingSum("returns", 3, need=0), [100.0, 101.0, np.nan, 102.0, 103.0])
-    assert known(columns) == [False, False, True, True, True]
+    assert known(columns) == [False, False, False, True, True]
     assert columns.terms[0].tolist() == [0, 1, 1, 1, 1]
 
 
 def test_window_that_lags_is_full_so_much_later() -> None:
     columns = rolled(RollingSum("returns", 3, lag=2, need=0), [100.0] * 6)
-    assert known(columns) == [False] * 4 + [True] * 2
+    assert known(columns) == [False] * 5 + [True]
 
 
 @pytest.mark.parametrize("first", [0, 1])
 def test_window_of_longer_returns_is_full_when_the_oldest_of_them_is(first: int) -> None:
     both = [RollingSum("squares", 2, need=0), RollingSum("squares", 2, horizon=3, need=0)]
     columns = rolled(both[1 - first], [100.0] * 6, both[first])
-    full = {1: [False] + [True] * 5, 3: [False] * 3 + [True] * 3}
+    full = {1: [False] * 2 + [True] * 4, 3: [False] * 4 + [True] * 2}
     assert (~np.isnan(columns.values)).tolist() == [full[1], full[3]][:: 1 - 2 * first]
 
 
@@ -108,7 +108,7 @@ def test_return_that_no_market_makes_is_a_missing_sample() -> None:
 
 def test_return_over_steps_that_no_market_makes_is_not_summed() -> None:
     # e^3, then e^6 over two steps: more than e^4.
-    columns = rolled(RollingSum("squares", 3, horizon=2, need=0), [1.0, *np.exp([3.0, 6.0, 6.0])])
+    columns = rolled(RollingSum("squares", 2, horizon=2, need=0), [1.0, *np.exp([3.0, 6.0, 6.0])])
     assert columns.terms[0].tolist() == [0, 0, 0, 1]
     assert columns.values[0, -1] == pytest.approx(9.0)
 

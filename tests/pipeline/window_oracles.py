@@ -103,7 +103,9 @@ def window(one: RollingSum, row: int, time_us: Sequence[int]) -> tuple[range, bo
     end = row - one.lag + 1
     if one.duration_us == 0:
         start = end - one.length
-        return range(max(start, 0), end), start - (one.horizon - 1) >= 0
+        # The first return is of the second row; a number of trades is of its own row.
+        before = 0 if one.of == "trades" else one.horizon
+        return range(max(start, 0), end), start >= before
     since = time_us[row] - one.duration_us
     return range(sum(time < since + 1 for time in time_us[:end]), end), time_us[0] <= since
 

@@ -37,7 +37,8 @@ MUTANTS = [
     ("START] + state[1][s, t] - lag", "START] + state[1][s, t] - lag + 1"),
     ("until_full = length + lag", "until_full = length + lag - 1"),
     ("until_full = length + lag", "until_full = length + lag + 1"),
-    ("settings[1][s, t] - 1 - state[2][s, SEEN]", "settings[1][s, t] - state[2][s, SEEN]"),
+    ("return 0 if kind == TRADES else horizon", "return horizon"),
+    ("return 0 if kind == TRADES else horizon", "return 0"),
     ("if j + 1 >= until_full and total[0] >= need", "if j + 1 >= until_full and total[0] > need"),
     # Windows by duration: the edge, the lag, what counts as full, the older half of a pair.
     ("tape[s, times + left - back] <= since:", "tape[s, times + left - back] < since:"),
@@ -70,8 +71,8 @@ MUTANTS = [
     ("told[j + 1 - behind, figure]", "told[j + 1, figure]"),
     ("_note(of, 0, _figure(of, total) * unit, total, state)", "pass"),
     ("figure = 1 if kinds[k, OF] == kinds[lead, OF] else 2", "figure = 1"),
-    ("[s, k, NEED], reach - 1", "[s, k, NEED], reach - 2"),
-    ("[s, k, NEED], reach - 1", "[s, k, NEED], reach"),
+    ("[s, k, NEED], reach - state", "[s, k, NEED], reach - 1 - state"),
+    ("[s, k, NEED], reach - state", "[s, k, NEED], reach + 1 - state"),
     ("if full and n >= need", "if full and n > need"),
     ("first_us <= time_us[row] - duration_us if", "first_us < time_us[row] - duration_us if"),
     # Samples: the wrong formula, another rounding, a limit at the wrong side.

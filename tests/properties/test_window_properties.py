@@ -172,6 +172,20 @@ def test_start_in_the_middle_gives_the_same_bits_once_windows_are_full(
         assert had | {"ewma": wanted["ewma"]} == wanted
 
 
+@tried
+@given(SEEDS, st.integers(0, 140), BY)
+def test_window_says_nothing_until_it_can_say_what_it_would_from_an_earlier_start(
+    seed: int, at: int, by: str
+) -> None:
+    """(6), from the first row that a window is full: the caps of one that is not full differ."""
+    rows = of_symbol_0(seed)
+    expected, found = fresh(by).push(rows), fresh(by).push(taken(rows, slice(at, None)))
+    for k, one in enumerate(SUMS[by][0]):
+        if one.of != "capped_squares":
+            told = ~np.isnan(found.values[k])
+            assert found.values[k][told].tobytes() == expected.values[k][at:][told].tobytes()
+
+
 def test_start_in_the_middle_gives_the_same_ewma_to_1e_12_once_it_is_warm() -> None:
     """(6)."""
     rows = replace(market(1, 2000), symbol_index=np.zeros(2000, dtype=np.int32))
