@@ -70,13 +70,17 @@ def judge(
         first_number: The number of the block's first row in its file.
         symbol: Whose rows they are; null where each row tells.
     """
-    read = pl.exclude("symbol").is_not_null()
-    holds = pl.all_horizontal(read, *(check.holds for check in checks)).fill_null(value=False)
-    sound = block.values.select(holds).to_series()
+    is_read = block.values.select(pl.all_horizontal(pl.exclude("symbol").is_not_null())).to_series()
+    holds = block.values.select(
+        check.holds.fill_null(value=False).alias(str(place)) for place, check in enumerate(checks)
+    )
+    sound = is_read & holds.select(pl.all_horizontal(pl.all())).to_series()
     rows = (~sound).arg_true().to_list()
     reasons = [
         f"row {first_number + row}: {reason}"
-        for row, reason in zip(rows, _reasons(block, rows, checks), strict=True)
+        for row, reason in zip(
+            rows, _reasons(block, rows, checks, is_read[rows], holds[rows]), strict=True
+        )
     ]
     payloads = [block.payload(row)[:_PAYLOAD_CHARACTERS] for row in rows]
     told = block.values["symbol"][rows] if symbol is None else [symbol] * len(rows)
@@ -84,14 +88,16 @@ def judge(
     return sound, pl.DataFrame(rejected, schema=REJECTED)
 
 
-def _reasons(block: Block, rows: list[int], checks: Sequence[Check]) -> list[str]:
-    values = block.values[rows]
-    unread = values.select(pl.any_horizontal(pl.exclude("symbol").is_null())).to_series()
-    holds = values.select(check.holds.alias(str(place)) for place, check in enumerate(checks))
-    found = values.select(check.found.alias(str(place)) for place, check in enumerate(checks))
+def _reasons(
+    block: Block, rows: list[int], checks: Sequence[Check], is_read: pl.Series, holds: pl.DataFrame
+) -> list[str]:
+    """Return why rows cannot be used: the first check that does not hold for each."""
+    found = block.values[rows].select(
+        check.found.alias(str(place)) for place, check in enumerate(checks)
+    )
     reasons = []
     for place, row in enumerate(rows):
-        if unread[place]:
+        if not is_read[place]:
             reasons.append(block.fault(row))
         else:
             failed = holds.row(place).index(False)

@@ -22,6 +22,7 @@ import numpy as np
 
 from pipeline.errors import ReplayError
 from pipeline.recordings.checks import judge
+from pipeline.recordings.context import in_context, leap_check
 from pipeline.recordings.klines import bar_checks, bar_length_us, bars_frame
 from pipeline.recordings.names import bar_length_in_name_us, symbol_in_name
 from pipeline.recordings.tables import open_feather, open_parquet
@@ -34,7 +35,8 @@ if TYPE_CHECKING:
 
     import polars as pl
 
-    from pipeline.recordings.recording import Block, Kind, Recording
+    from pipeline.recordings.context import BlockInContext
+    from pipeline.recordings.recording import Kind, Recording
 
 _OPENERS: dict[str, Callable[[Path], Recording]] = {
     ".csv": open_dump,
@@ -120,8 +122,9 @@ def read_chunks(
 ) -> Iterator[Chunk]:
     """Yield the rows of a file in chunks; joined, they are the same for any `rows`.
 
-    A row that cannot be used is rejected with the reason. Order, repetition and holes are not
-    judged. To start at a row of a text is to unpack what is before it.
+    A row that cannot be used is rejected with the reason; so is a trade whose time leaps ahead of
+    the trades around it. Order, repetition and holes are not judged. To start at a row of a text is
+    to unpack what is before it.
 
     Args:
         source: The file.
@@ -136,10 +139,10 @@ def read_chunks(
     recording = _open(source.path)
     next_row = start_row
     try:
-        for first_row, block in recording.blocks(start_row, rows):
-            stop = first_row + block.values.height
+        for part in in_context(recording.blocks(max(start_row - 1, 0), rows)):
+            stop = part.first_row + part.block.values.height
             span = range(next_row, stop if stop_row is None else min(stop, stop_row))
-            for chunk in _chunks(source, block, first_row, span, rows):
+            for chunk in _chunks(source, part, span, rows):
                 yield chunk
                 next_row = chunk.next_row
             if next_row == stop_row:
@@ -172,16 +175,17 @@ def _bar_length_us(path: Path, first: pl.DataFrame) -> int:
     return spaced_us
 
 
-def _chunks(source: Input, block: Block, first_row: int, span: range, rows: int) -> Iterator[Chunk]:
-    """Yield the rows `span` of the file, all of them in the block that starts at `first_row`."""
-    values = block.values
+def _chunks(source: Input, part: BlockInContext, span: range, rows: int) -> Iterator[Chunk]:
+    """Yield the rows `span` of the file, all of them in one block."""
+    values, first_row = part.block.values, part.first_row
     if source.every_us is None:
         checks = trade_checks(source.symbol, told="symbol" in values.columns)
+        checks.append(leap_check(part))
         frame_of = trades_frame
     else:
         checks, frame_of = bar_checks(source.every_us, values.columns), bars_frame
     first_number = source.first_number + first_row
-    sound, rejected = judge(block, checks, first_number=first_number, symbol=source.symbol)
+    sound, rejected = judge(part.block, checks, first_number=first_number, symbol=source.symbol)
     frame = frame_of(values.filter(sound), source.symbol)
     # How many rows of the block before each row, and before its end, are sound.
     before = np.concatenate([[0], np.cumsum(sound.to_numpy())])

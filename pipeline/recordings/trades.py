@@ -34,7 +34,7 @@ def trade_checks(symbol: str | None, *, told: bool) -> list[Check]:
         told: Whether rows have a symbol; one that has none is of `symbol`.
     """
     if not told:
-        return _CHECKS
+        return list(_CHECKS)
     found = pl.col("symbol")
     if symbol is None:
         named = found.str.contains(_NAME).fill_null(value=False)

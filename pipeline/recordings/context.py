@@ -1,0 +1,87 @@
+"""Blocks of a recording with what is written around them, and what only that can tell of a row."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from pipeline.durations import HOUR
+from pipeline.errors import ReplayError
+from pipeline.recordings.checks import TIME_CHECK, Check
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+    from pipeline.recordings.recording import Block
+
+
+@dataclass(frozen=True, slots=True)
+class BlockInContext:
+    """A block of a file.
+
+    Attributes:
+        first_row: How many rows of the file are before it.
+        block: Its rows.
+        before: The row before it; no row where none was read.
+        after: The row after it; likewise.
+    """
+
+    first_row: int
+    block: Block
+    before: pl.DataFrame
+    after: pl.DataFrame
+
+
+def in_context(blocks: Iterator[tuple[int, Block]]) -> Iterator[BlockInContext]:
+    """Yield blocks one behind the reader.
+
+    Raises:
+        ReplayError: As `blocks` does, after the last block before that.
+    """
+    failure = None
+    before = None
+    held = next(blocks, None)
+    while held is not None:
+        first_row, block = held
+        try:
+            held = next(blocks, None)
+        except ReplayError as error:
+            held, failure = None, error
+        none = block.values.clear()
+        after = none if held is None else held[1].values.head(1)
+        yield BlockInContext(first_row, block, none if before is None else before, after)
+        before = block.values.tail(1)
+    if failure is not None:
+        raise failure
+
+
+def leap_check(part: BlockInContext) -> Check:
+    """Return the check that a trade's time does not leap ahead of the trades around it.
+
+    One such row would close every bar up to it, and make late what follows. Refuted is a time that
+    is more than an hour after that of the row before, or has none before it, and more than an hour
+    after that of the next row, which is a later trade of the same market by its id. A hole that was
+    fetched afterwards, a new numbering, or one row from the past do not look so. Of several such
+    rows in turn none is seen.
+
+    Args:
+        part: Trades, see `Block.values`.
+    """
+    values = part.block.values
+    around = pl.concat([part.before, values, part.after], how="vertical")
+    time_us = pl.when(TIME_CHECK.holds).then(pl.col("time_us"))
+    leaps = (
+        (time_us - time_us.shift(1) > HOUR).fill_null(value=True)
+        & (time_us - time_us.shift(-1) > HOUR)
+        & (pl.col("trade_id").shift(-1) > pl.col("trade_id"))
+    )
+    if "symbol" in values.columns:
+        leaps &= pl.col("symbol").eq_missing(pl.col("symbol").shift(-1))
+    found = around.select(leaps.fill_null(value=False)).to_series()
+    return Check(
+        "a time at most an hour after that of the next trade",
+        pl.col("time_us"),
+        pl.lit(~found.slice(part.before.height, values.height)),
+    )
