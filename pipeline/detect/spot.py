@@ -91,7 +91,7 @@ class Spot:
             scores: Of the rows.
         """
         if np.isnan(self._settings[0]).all():  # as mostly: nobody has a budget
-            return self._state[2][index]
+            return np.take(self._state[2], index, axis=0)  # twice as quick as by its index
         in_force = np.empty((len(index), 3))
         advance(
             (index, end_us, scores.score, scores.move_bp), self._settings, self._state, in_force

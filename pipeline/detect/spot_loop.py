@@ -93,7 +93,7 @@ def _level_for(times: Any, tail: Any) -> Any:  # noqa: ANN401 - as above
     return level + scale * np.expm1(shape * growth) / shape
 
 
-@compiled(void(int64, _SETTINGS, _STATE))
+@compiled(void(int64, _SETTINGS, _STATE), counted=True)
 def find(s: Any, settings: Any, state: Any) -> None:  # noqa: ANN401 - as above
     """Find the thresholds of a symbol by what is known of it, if that is enough."""
     rates, gates = settings[0], settings[1]
@@ -106,7 +106,7 @@ def find(s: Any, settings: Any, state: Any) -> None:  # noqa: ANN401 - as above
             levels[s, at] = gates[s] * _level_for(tail[1] / expected, tail)
 
 
-@inlined
+@compiled(void(int64, _SETTINGS, _STATE), counted=True)
 def _end_day(s: Any, settings: Any, state: Any) -> None:  # noqa: ANN401 - as above
     """Count a judged day, find the thresholds anew, and let what is known fade."""
     marks, figures, _, counts = state
@@ -136,7 +136,8 @@ def advance(rows: Any, settings: Any, state: Any, in_force: Any) -> None:  # noq
     marks, figures, levels, _ = state
     for row in range(len(index)):
         s, now_us = index[row], end_us[row]
-        in_force[row] = levels[s]
+        for at in range(levels.shape[1]):
+            in_force[row, at] = levels[s, at]
         if np.isnan(rates[s, 0]):
             continue
         if marks[s, HOT_US] != NEVER and now_us - marks[s, HOT_US] > apart_us[s]:
