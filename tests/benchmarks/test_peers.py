@@ -21,7 +21,7 @@ from tests.benchmarks.memory import Tree, write_trades
 from tests.benchmarks.rolling import job as rolling
 from tests.benchmarks.rolling.columns import COUNT, REACH_US
 from tests.benchmarks.rolling.market import make_ticks
-from tests.benchmarks.tables import write_page
+from tests.benchmarks.tables import markdown_table, write_page
 from tests.benchmarks.timing import OURS, Peer, side_by_side
 
 #: What only `make bench` installs, by the start of a peer's name.
@@ -112,7 +112,8 @@ def test_write_page_replaces_the_marked_table_only(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- job -->\nold\n<!-- end of job -->\nafter\n")
     jobs = {"job": {"ours": {"cpu_s": 1.5, "rows": 2000}}, "other": {"ours": {"cpu_s": 1.0}}}
-    assert write_page(page, jobs) == ["other"]
+    parts = {name: markdown_table(peers) for name, peers in jobs.items()}
+    assert write_page(page, parts) == ["other"]
     assert page.read_text() == (
         "before\n<!-- job -->\n|  | cpu s | rows |\n| --- | ---: | ---: |\n"
         "| ours | 1.5 | 2,000 |\n<!-- end of job -->\nafter\n"
