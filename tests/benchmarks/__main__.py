@@ -62,6 +62,7 @@ COMPUTE = {
     "window length": Job("tests.benchmarks.window_length"),
     "exactness": Job("tests.benchmarks.exactness.job"),
     "memory": Job("tests.benchmarks.memory"),
+    "broken frames": Job("tests.benchmarks.broken_frames"),
 }
 LIVE = {
     "board": lambda _: board_size(),

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from pipeline.schema import TRADES
+from tests.benchmarks.broken_frames import broken_frames
 from tests.benchmarks.exactness import inputs
 from tests.benchmarks.exactness.job import exactness
 from tests.benchmarks.exactness.ways import WAYS
@@ -118,6 +119,16 @@ def test_write_page_replaces_the_marked_table_only(tmp_path: Path) -> None:
         "before\n<!-- job -->\n|  | cpu s | rows |\n| --- | ---: | ---: |\n"
         "| ours | 1.5 | 2,000 |\n<!-- end of job -->\nafter\n"
     )
+
+
+def test_broken_frames_are_all_counted() -> None:
+    figures = broken_frames(frames=2_000, seed=3)
+    assert figures["all"]["frames"] == 2_000
+    assert figures["all"]["told"] >= 2_000
+    for one in figures.values():
+        assert one["read"] + one["rejected"] == one["told"]
+    assert figures["binance stream"]["read"] > 0
+    assert figures["binance stream"]["reasons"] > 5
 
 
 def test_tree_of_a_process_counts_its_children_and_their_memory() -> None:
