@@ -21,7 +21,7 @@ from pipeline.report import run_report, timing_report
 from pipeline.schema import ALERTS, BARS, CORRELATIONS, HEALTH, MARKET, MARKET_SYMBOL, RESIDUALS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pipeline.clock import Skew
     from pipeline.delivery import Envelope, Payload, Timing
@@ -72,6 +72,7 @@ class Collector:
         self._newest: dict[str, int] = {}  # by symbol: the newest bar's open time or trade id
         self._alerts: dict[str, _Logged] = {}
         self._health: dict[str, dict[str, Any]] = {}
+        self._lost_ranges: dict[str, Sequence[tuple[int, int]]] = {}
         self._connected: dict[str, bool] = {}
         self._reconnects: dict[str, int] = {}
         self._venue_us: dict[str, int] = {}  # by shard
@@ -184,6 +185,7 @@ class Collector:
             self._plan.venue,
             seconds,
             self.health(),
+            self._lost_ranges,
             reconnects=sum(self._reconnects.values()),
             rejected_unnamed=sum(self._unnamed.values()),
             restarts=restarts,
@@ -217,6 +219,7 @@ class Collector:
             known = self._health.get(row["symbol"], row)
             arrived += max(0, row["live"] - known["live"])
             self._health[row["symbol"]] = row
+            self._lost_ranges[row["symbol"]] = payload.lost_ranges.get(row["symbol"], [])
             self._connected[row["symbol"]] = payload.connected
         self._live.append((now_us, arrived))
         while now_us - self._live[0][0] > _RATE_US and len(self._live) > 1:

@@ -192,12 +192,32 @@ def test_report_accounts_for_every_id() -> None:
         "handovers": 0,
         "last_price": noisy(30)["price"][5],
         "sha256": None,
+        "lost_ranges": [],
+        "lost_untold": 0,
         "alerts_per_hour": 0.0,
         "in_alarm_frac": 0.0,
     }
     assert report["totals"]["live"] == 29
     assert report["totals"]["rejected"] == 2  # they named no symbol
     assert report["symbols"]["BUSDT"]["first_id"] is None
+
+
+def test_report_tells_which_ids_are_lost_and_how_many_it_does_not_tell() -> None:
+    state, shard = collector(), engine()
+    here = ~pl.col("trade_id").is_in([7, 12, 13])
+    one = envelope(shard, noisy(30).filter(here), 1)
+    shard.give_up("AUSDT", 13)
+    one = replace(one, payload=replace(one.payload, health=to_ipc(shard.health(venue_us=None))))
+    told = replace(one.payload, lost_ranges=shard.lost())
+    state.apply(replace(one, payload=told), S)
+    row = state.report(S, {})["symbols"]["AUSDT"]
+    assert (row["lost"], row["lost_ranges"], row["lost_untold"]) == (3, [[7, 7], [12, 13]], 0)
+    newest = replace(one.payload, lost_ranges={"AUSDT": [(12, 13)]})
+    state.apply(replace(one, seq=2, payload=newest), S)
+    row = state.report(S, {})["symbols"]["AUSDT"]
+    assert (row["lost"], row["lost_ranges"], row["lost_untold"]) == (3, [[12, 13]], 1)
+    state.apply(replace(one, seq=3), S)  # found after all, or of an actor that was restarted
+    assert state.report(S, {})["symbols"]["AUSDT"]["lost_ranges"] == []
 
 
 def test_report_tells_how_often_there_were_alarms_in_the_last_hour() -> None:

@@ -4,7 +4,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.delivery import Envelope, Inbox, Outbox, Payload, from_ipc, to_ipc
+from pipeline.delivery import Envelope, Inbox, Outbox, Payload, from_ipc, newest_ranges, to_ipc
 
 
 def payload(number: int) -> Payload:
@@ -159,3 +159,14 @@ def test_inbox_goes_on_at_the_oldest_frame_that_its_producer_still_holds() -> No
     assert inbox.watermark("shard") == 9
     assert inbox.accepts(Envelope("shard", 1, base=10, seq=10, payload=payload(10)))
     assert inbox.watermark("shard") == 10
+
+
+def test_newest_ranges_are_the_last_thousand_of_each_symbol() -> None:
+    lost = {"AUSDT": [(at, at) for at in range(0, 2_002, 2)], "BUSDT": [(5, 9)]}
+    told = newest_ranges(lost)
+    assert (len(told["AUSDT"]), told["AUSDT"][0], told["AUSDT"][-1]) == (
+        1_000,
+        (2, 2),
+        (2000, 2000),
+    )
+    assert told["BUSDT"] == [(5, 9)]
