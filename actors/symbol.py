@@ -305,6 +305,7 @@ class SymbolWorker:
             connected=feed.connected,
             reconnects=feed.reconnects,
             handovers=feed.handovers,
+            dropped=self._intake.dropped,
             suspect=self._intake.care.suspect,
             dropping=self._intake.dropping,
             skewed=skew is not None and abs(skew.skew_us) - skew.error_us > SKEWED_US,

@@ -33,7 +33,7 @@ COUNTS = (
 
 
 #: What is counted for the connection of a symbol, which others may share.
-_OF_FEED = ("reconnects", "handovers")
+_OF_FEED = ("reconnects", "handovers", "dropped")
 
 
 def run_report(  # noqa: PLR0913 - what a report is made of, by name

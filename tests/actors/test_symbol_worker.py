@@ -70,6 +70,7 @@ def test_worker_whose_buffer_overflows_backfills_what_it_dropped() -> None:
         wait_until(lambda: seen.health("BTCUSDT").get("backfilled", 0) > 1000, "their backfill")  # type: ignore[operator]
     row = seen.health("BTCUSDT")
     assert row["lost"] == 0
+    assert row["dropped"] == worker._buffer.dropped
     assert row["live"] + row["backfilled"] + row["pending"] == row["last_id"] - row["first_id"] + 1  # type: ignore[operator]
 
 

@@ -190,6 +190,7 @@ def test_report_accounts_for_every_id() -> None:
         "alerts": 0,
         "reconnects": 0,
         "handovers": 0,
+        "dropped": 0,
         "last_price": noisy(30)["price"][5],
         "sha256": None,
         "lost_ranges": [],
