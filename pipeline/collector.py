@@ -84,16 +84,20 @@ class Collector:
         self._skews: dict[str, Skew] = {}  # by shard
 
     def apply(self, envelope: Envelope, now_us: int) -> int:
-        """Apply a frame unless it was applied before; return the producer's watermark."""
+        """Apply a frame unless it was applied before; return the producer's watermark.
+
+        One that cannot be applied raises, and is not counted: its producer sends it again.
+        """
         if self._inbox.accepts(envelope):
             self._version += 1
+            self._apply(envelope.payload, now_us)
             self._reconnects[envelope.shard] = envelope.payload.reconnects
             self._unnamed[envelope.shard] = envelope.payload.rejected_unnamed
             if envelope.payload.venue_us is not None:
                 self._venue_us[envelope.shard] = envelope.payload.venue_us
-            self._apply(envelope.payload, now_us)
             if envelope.payload.timing is not None:
                 self._time(envelope.shard, envelope.payload.timing, now_us)
+            self._inbox.count(envelope)
         return self._inbox.watermark(envelope.shard)
 
     def replan(self, plan: BoardPlan) -> None:
@@ -200,8 +204,9 @@ class Collector:
             self._skews[shard] = timing.skew
 
     def _apply(self, payload: Payload, now_us: int) -> None:
+        # All of it is read before any of it is taken.
         bars, features = from_ipc(payload.bars), from_ipc(payload.features)
-        alerts = from_ipc(payload.alerts)
+        alerts, health = from_ipc(payload.alerts), from_ipc(payload.health)
         if bars.height:
             new = self._is_new(bars)
             bars, features = bars.filter(new), features.filter(new)
@@ -214,7 +219,7 @@ class Collector:
             if len(self._alerts) > MAX_ALERTS:
                 del self._alerts[next(iter(self._alerts))]
         arrived = 0
-        for row in from_ipc(payload.health).iter_rows(named=True):
+        for row in health.iter_rows(named=True):
             # Counts start anew with an actor, and all at once with a coordinator.
             known = self._health.get(row["symbol"], row)
             arrived += max(0, row["live"] - known["live"])

@@ -159,11 +159,14 @@ class Inbox:
         self._watermarks: dict[str, tuple[int, int]] = {}
 
     def accepts(self, envelope: Envelope) -> bool:
-        """Return whether this is the next frame of its producer; if so, it counts as applied."""
+        """Return whether this is the next frame of its producer, to be applied."""
         incarnation, watermark = self._known(envelope)
-        accepted = envelope.incarnation == incarnation and envelope.seq == watermark + 1
-        self._watermarks[envelope.shard] = (incarnation, watermark + accepted)
-        return accepted
+        self._watermarks[envelope.shard] = (incarnation, watermark)
+        return envelope.incarnation == incarnation and envelope.seq == watermark + 1
+
+    def count(self, envelope: Envelope) -> None:
+        """Take it that a frame that was accepted has been applied."""
+        self._watermarks[envelope.shard] = (envelope.incarnation, envelope.seq)
 
     def watermark(self, shard: str) -> int:
         """Return the answer to a producer that has just pushed."""

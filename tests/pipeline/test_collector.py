@@ -100,6 +100,19 @@ def test_apply_of_the_same_frame_twice_changes_nothing() -> None:
     assert state.snapshot(0, S).version == 1
 
 
+def test_frame_that_cannot_be_applied_is_not_counted_and_is_applied_when_it_comes_again() -> None:
+    state, shard = collector(), engine()
+    one = envelope(shard, noisy(30), 1)
+    broken = replace(one, payload=replace(one.payload, health=b"torn"))
+    with pytest.raises(pl.exceptions.ComputeError):
+        state.apply(broken, S)
+    assert state.bars().height == 0
+    assert (state.report(S, {})["reconnects"], state.report(S, {})["symbols"]) == (0, {})
+    assert state.apply(one, S) == 1
+    assert state.bars().height == 29
+    assert state.report(S, {})["reconnects"] == 3
+
+
 def test_snapshot_shows_an_alert_again_when_it_was_revised() -> None:
     state, shard = collector(), engine()
     trades = noisy(120, jump_at=50)
