@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pipeline.chaos.scenarios import Scenario, Sign
 
@@ -151,5 +151,10 @@ def chosen(scenarios: Sequence[Scenario], names: Sequence[str]) -> list[Scenario
     known = {scenario.name: scenario for scenario in scenarios}
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise ValueError(f"expected faults of {', '.join(known)}, found {', '.join(unknown)}")
+        raise ValueError(f"expected faults of {_quoted(known)}, found {_quoted(unknown)}")
     return [known[name] for name in names] if names else list(scenarios)
+
+
+def _quoted(names: Iterable[str]) -> str:
+    """Return names of which some have commas in them."""
+    return ", ".join(f"'{name}'" for name in names)

@@ -107,5 +107,7 @@ def test_scoreboard_is_the_documented_report() -> None:
 def test_chosen_of_an_unknown_name_says_which_there_are() -> None:
     assert [one.name for one in chosen(SCENARIOS, ["skip", "abort"])] == ["skip", "abort"]
     assert len(chosen(SCENARIOS, [])) == len(SCENARIOS)
-    with pytest.raises(ValueError, match=r"expected faults of calm, abort.*found fire"):
-        chosen(SCENARIOS, ["fire"])
+    with pytest.raises(
+        ValueError, match=r"expected faults of 'calm', 'abort',.*found 'fire', 'a, b'"
+    ):
+        chosen(SCENARIOS, ["fire", "a, b"])
