@@ -16,7 +16,7 @@ from actors.runner import check_writable
 from actors.session import join_cluster, leave_cluster
 from actors.supervise import Pipeline
 from actors.undisturbed import undisturbed
-from pipeline.chaos.scoreboard import Outcome, Sight, scoreboard
+from pipeline.chaos.scoreboard import Outcome, Sight, count_mistaken, scoreboard
 from pipeline.errors import ClusterError, ConfigError
 
 if TYPE_CHECKING:
@@ -108,20 +108,22 @@ class _Stage:
         detect_s = time.monotonic() - began_s if noticed else None
         self._well_since_s = None
         self._until(lambda _: False, scenario.lasts_s - (time.monotonic() - began_s))
-        lost = self._lost()
+        withheld = self._ask("/admin/faults")["lost"]
         self._switch("DELETE", None)
         self._until(_is_well, _HEAL_LIMIT_S)
         self._until(lambda _: False, _STEADY_S)
         well_since_s = self._well_since_s
         return self._outcome(
-            lost, detect_s, None if well_since_s is None else well_since_s - began_s
+            withheld, detect_s, None if well_since_s is None else well_since_s - began_s
         )
 
     def close(self) -> None:
         """Stop the pipeline, if it runs."""
         self._pipeline.stop()
 
-    def _outcome(self, lost: int, detect_s: float | None, heal_s: float | None) -> Outcome:
+    def _outcome(
+        self, withheld: dict[str, Any], detect_s: float | None, heal_s: float | None
+    ) -> Outcome:
         assert self._client is not None  # noqa: S101 - it was found when the pipeline started
         # In this order: alerts are told with the bars that raised them, and none is missed.
         bars, alerts = self._client.bars(), self._client.snapshot(0).alerts
@@ -133,15 +135,18 @@ class _Stage:
         totals = report["totals"]
         ids = sum(row["last_id"] - row["first_id"] + 1 for row in rows.values())
         accounted = totals["live"] + totals["backfilled"] + totals["lost"] + totals["pending"]
-        equal = all(self._issued(symbol, row) == row["sha256"] for symbol, row in rows.items())
+        equal = all(self._served(symbol, row) == row["sha256"] for symbol, row in rows.items())
         return Outcome(
             issued=ids,
             live=totals["live"],
             backfilled=totals["backfilled"],
             lost=totals["lost"],
-            expected_lost=lost,
+            expected_lost=sum(
+                last - first + 1 for ranges in withheld.values() for first, last in ranges
+            ),
+            mistaken_lost=count_mistaken(rows, withheld),
             duplicates_applied=accounted - ids,
-            hash_equal=None if lost else equal,
+            hash_equal=equal,
             bars_equal=truth.has_bars(bars),
             detect_s=None if detect_s is None else round(detect_s, 2),
             heal_s=None if heal_s is None else round(heal_s, 2),
@@ -197,21 +202,16 @@ class _Stage:
         with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - loopback
             answer.read()
 
-    def _issued(self, symbol: str, row: Mapping[str, Any]) -> str:
-        """Return the exchange's hash over the ids that the pipeline accounts for."""
+    def _served(self, symbol: str, row: Mapping[str, Any]) -> str:
+        """Return the exchange's hash over what it serves of the ids the pipeline accounts for."""
         ids = f"symbol={symbol}&first_id={row['first_id']}&last_id={row['last_id']}"
-        return str(self._ask(f"/admin/ledger?{ids}")[symbol]["sha256"])
+        return str(self._ask(f"/admin/ledger?{ids}")[symbol]["served_sha256"])
 
     def _ask(self, path: str) -> dict[str, Any]:
         url = f"http://{self._address}{path}"
         with urllib.request.urlopen(url, timeout=30) as answer:
             answered: dict[str, Any] = json.load(answer)
         return answered
-
-    def _lost(self) -> int:
-        """Return how many ids the exchange serves nowhere."""
-        lost = self._ask("/admin/faults")["lost"]
-        return sum(last - first + 1 for ranges in lost.values() for first, last in ranges)
 
 
 def _is_well(sight: Sight) -> bool:

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from pipeline.chaos.scoreboard import Outcome
 
 _COLUMNS = (
-    "fault", "issued", "live", "backfilled", "lost", "expected lost", "applied twice", "hash",
-    "bars", "detected s", "healed s", "false alerts", "missed", "",
+    "fault", "issued", "live", "backfilled", "lost", "expected lost", "mistaken", "applied twice",
+    "hash", "bars", "detected s", "healed s", "false alerts", "missed", "",
 )  # fmt: skip
 
 
@@ -37,11 +37,12 @@ class Scoreboard:
     def add(self, name: str, outcome: Outcome) -> None:
         """Add what came of it."""
         self._progress.advance(self._task)
-        equal = {True: "equal", False: "NOT EQUAL", None: "-"}
+        equal = {True: "equal", False: "NOT EQUAL"}
         self._table.add_row(
             name,
             *(f"{getattr(outcome, one):,}" for one in ("issued", "live", "backfilled", "lost")),
             f"{outcome.expected_lost:,}",
+            f"{outcome.mistaken_lost:,}",
             f"{outcome.duplicates_applied:,}",
             equal[outcome.hash_equal],
             equal[outcome.bars_equal],

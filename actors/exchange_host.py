@@ -42,7 +42,13 @@ class ExchangeHost:
         return f"ws://{host}:{port}", f"http://{host}:{port}"
 
     def ping(self) -> None:
-        """Answer: the actor lives."""
+        """Answer if the exchange is served.
+
+        Raises:
+            ExchangeEnded: It has ended by itself.
+        """
+        if self._server is not None:
+            self._server.check()
 
 
 def synthetic_market(config: Config, *, start_us: int) -> SyntheticMarket:

@@ -47,7 +47,7 @@ class Intake:
         self._venue = venue
         self._buffer = buffer
         self._catch_up = catch_up
-        self._dropped = 0
+        self._noticed = 0
         self.care = StreamCare(venue, shard.symbols, feed, catch_up)
         self.traded_s = time.monotonic()
         self._dropped_s: float | None = None
@@ -58,12 +58,17 @@ class Intake:
 
         What was dropped is missing without a sign until a later id shows it.
         """
-        dropped, self._dropped = self._buffer.dropped - self._dropped, self._buffer.dropped
+        dropped, self._noticed = self.dropped - self._noticed, self.dropped
         if dropped:
             self._dropped_s = time.monotonic()
-            logger.warning("buffer full shard=%s dropped=%d", self._shard.name, self._dropped)
+            logger.warning("buffer full shard=%s dropped=%d", self._shard.name, self._noticed)
             self.care.overheard()
         return dropped > 0
+
+    @property
+    def dropped(self) -> int:
+        """How many messages were dropped so far."""
+        return self._buffer.dropped
 
     @property
     def dropping(self) -> bool:

@@ -224,6 +224,8 @@ class Pipeline:
             return
         try:
             ray.get(self._exchange.ping.remote(), timeout=_WATCH_TIMEOUT_S)
+        except RayTaskError as error:
+            raise ClusterError(f"actor exchange is lost for good: {error.cause}") from error
         except (RayActorError, GetTimeoutError) as error:
             _raise_if_dead("exchange", error)
 

@@ -23,7 +23,7 @@ from actors.rest import RestClient
 from actors.trust import trust_of
 from pipeline.backoff import Backoff
 from pipeline.conditions import SKEWED_US, FeedState
-from pipeline.delivery import Outbox, Payload, Timing, to_ipc
+from pipeline.delivery import Outbox, Payload, Timing, newest_ranges, to_ipc
 from pipeline.durations import SECOND
 from pipeline.engine import ShardEngine
 from pipeline.latency import measured, no_counts
@@ -305,6 +305,7 @@ class SymbolWorker:
             connected=feed.connected,
             reconnects=feed.reconnects,
             handovers=feed.handovers,
+            dropped=self._intake.dropped,
             suspect=self._intake.care.suspect,
             dropping=self._intake.dropping,
             skewed=skew is not None and abs(skew.skew_us) - skew.error_us > SKEWED_US,
@@ -329,5 +330,6 @@ class SymbolWorker:
                 reconnects=feed.reconnects,
                 rejected_unnamed=self._engine.rejected_unnamed,
                 timing=Timing(time.time_ns() // 1000, latencies, self._catch_up.skew()),
+                lost_ranges=newest_ranges(self._engine.lost()),
             )
         )

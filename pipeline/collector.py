@@ -21,7 +21,7 @@ from pipeline.report import run_report, timing_report
 from pipeline.schema import ALERTS, BARS, CORRELATIONS, HEALTH, MARKET, MARKET_SYMBOL, RESIDUALS
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pipeline.clock import Skew
     from pipeline.delivery import Envelope, Payload, Timing
@@ -72,6 +72,7 @@ class Collector:
         self._newest: dict[str, int] = {}  # by symbol: the newest bar's open time or trade id
         self._alerts: dict[str, _Logged] = {}
         self._health: dict[str, dict[str, Any]] = {}
+        self._lost_ranges: dict[str, Sequence[tuple[int, int]]] = {}
         self._connected: dict[str, bool] = {}
         self._reconnects: dict[str, int] = {}
         self._venue_us: dict[str, int] = {}  # by shard
@@ -83,16 +84,20 @@ class Collector:
         self._skews: dict[str, Skew] = {}  # by shard
 
     def apply(self, envelope: Envelope, now_us: int) -> int:
-        """Apply a frame unless it was applied before; return the producer's watermark."""
+        """Apply a frame unless it was applied before; return the producer's watermark.
+
+        One that cannot be applied raises, and is not counted: its producer sends it again.
+        """
         if self._inbox.accepts(envelope):
             self._version += 1
+            self._apply(envelope.payload, now_us)
             self._reconnects[envelope.shard] = envelope.payload.reconnects
             self._unnamed[envelope.shard] = envelope.payload.rejected_unnamed
             if envelope.payload.venue_us is not None:
                 self._venue_us[envelope.shard] = envelope.payload.venue_us
-            self._apply(envelope.payload, now_us)
             if envelope.payload.timing is not None:
                 self._time(envelope.shard, envelope.payload.timing, now_us)
+            self._inbox.count(envelope)
         return self._inbox.watermark(envelope.shard)
 
     def replan(self, plan: BoardPlan) -> None:
@@ -184,6 +189,7 @@ class Collector:
             self._plan.venue,
             seconds,
             self.health(),
+            self._lost_ranges,
             reconnects=sum(self._reconnects.values()),
             rejected_unnamed=sum(self._unnamed.values()),
             restarts=restarts,
@@ -198,8 +204,9 @@ class Collector:
             self._skews[shard] = timing.skew
 
     def _apply(self, payload: Payload, now_us: int) -> None:
+        # All of it is read before any of it is taken.
         bars, features = from_ipc(payload.bars), from_ipc(payload.features)
-        alerts = from_ipc(payload.alerts)
+        alerts, health = from_ipc(payload.alerts), from_ipc(payload.health)
         if bars.height:
             new = self._is_new(bars)
             bars, features = bars.filter(new), features.filter(new)
@@ -212,11 +219,12 @@ class Collector:
             if len(self._alerts) > MAX_ALERTS:
                 del self._alerts[next(iter(self._alerts))]
         arrived = 0
-        for row in from_ipc(payload.health).iter_rows(named=True):
+        for row in health.iter_rows(named=True):
             # Counts start anew with an actor, and all at once with a coordinator.
             known = self._health.get(row["symbol"], row)
             arrived += max(0, row["live"] - known["live"])
             self._health[row["symbol"]] = row
+            self._lost_ranges[row["symbol"]] = payload.lost_ranges.get(row["symbol"], [])
             self._connected[row["symbol"]] = payload.connected
         self._live.append((now_us, arrived))
         while now_us - self._live[0][0] > _RATE_US and len(self._live) > 1:

@@ -41,6 +41,7 @@ class FeedState:
         connected: It is open.
         reconnects: How many were opened in the place of a lost one.
         handovers: How many took the place of another before that was dropped.
+        dropped: Messages that were dropped unread, because the buffer was full.
         suspect: It is so silent that it may be dead.
         dropping: Messages were dropped unread of late.
         skewed: The venue's clock and ours differ by more than their errors allow.
@@ -51,6 +52,7 @@ class FeedState:
     connected: bool = True
     reconnects: int = 0
     handovers: int = 0
+    dropped: int = 0
     suspect: bool = False
     dropping: bool = False
     skewed: bool = False

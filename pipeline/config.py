@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
 from pydantic import (
@@ -68,6 +69,13 @@ class VenueConfig(Section):
     websocket_url: Annotated[str, Field(pattern=r"^wss?://[^/]+$")] | None = None
     rest_url: Annotated[str, Field(pattern=r"^https?://[^/]+$")] | None = None
     ca_file: str | None = None
+
+    @field_validator("ca_file")
+    @classmethod
+    def _ca_file_is_there(cls, ca_file: str | None) -> str | None:
+        if ca_file is not None and not Path(ca_file).is_file():
+            raise ValueError(f"expected a file of PEM certificates, found no file {ca_file}")
+        return ca_file
 
     @model_validator(mode="after")
     def _urls_come_together(self) -> Self:

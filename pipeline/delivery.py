@@ -8,17 +8,20 @@ answer, even when it goes backwards.
 from __future__ import annotations
 
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from io import BytesIO
 from typing import TYPE_CHECKING
 
 import polars as pl
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     from pipeline.clock import Skew
     from pipeline.latency import Counts
+
+#: Of each symbol a payload tells so many ranges of lost ids: the newest.
+LOST_RANGES = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +53,7 @@ class Payload:
         reconnects: Of the feed, since the shard was started.
         rejected_unnamed: Rejected messages that name none of its symbols.
         timing: How long things took; null where that was not measured.
+        lost_ranges: The ids that are lost, of every symbol that has any, as `newest_ranges`.
     """
 
     bars: bytes
@@ -61,6 +65,7 @@ class Payload:
     reconnects: int
     rejected_unnamed: int
     timing: Timing | None = None
+    lost_ranges: Mapping[str, Sequence[tuple[int, int]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +77,17 @@ class Envelope:
     base: int
     seq: int
     payload: Payload
+
+
+def newest_ranges(
+    lost: Mapping[str, Sequence[tuple[int, int]]],
+) -> dict[str, Sequence[tuple[int, int]]]:
+    """Return the newest LOST_RANGES ranges of each symbol, oldest first.
+
+    Args:
+        lost: Ranges of ids by symbol, both ends inclusive, oldest first.
+    """
+    return {symbol: ranges[-LOST_RANGES:] for symbol, ranges in lost.items()}
 
 
 def to_ipc(frame: pl.DataFrame) -> bytes:
@@ -143,11 +159,14 @@ class Inbox:
         self._watermarks: dict[str, tuple[int, int]] = {}
 
     def accepts(self, envelope: Envelope) -> bool:
-        """Return whether this is the next frame of its producer; if so, it counts as applied."""
+        """Return whether this is the next frame of its producer, to be applied."""
         incarnation, watermark = self._known(envelope)
-        accepted = envelope.incarnation == incarnation and envelope.seq == watermark + 1
-        self._watermarks[envelope.shard] = (incarnation, watermark + accepted)
-        return accepted
+        self._watermarks[envelope.shard] = (incarnation, watermark)
+        return envelope.incarnation == incarnation and envelope.seq == watermark + 1
+
+    def count(self, envelope: Envelope) -> None:
+        """Take it that a frame that was accepted has been applied."""
+        self._watermarks[envelope.shard] = (envelope.incarnation, envelope.seq)
 
     def watermark(self, shard: str) -> int:
         """Return the answer to a producer that has just pushed."""

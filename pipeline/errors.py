@@ -77,5 +77,9 @@ class ClusterError(CryptoctopusError):
     """Ray cannot be reached, or an actor is lost for good."""
 
 
+class ExchangeEnded(CryptoctopusError):  # noqa: N818 - the tree reads as what happened
+    """The built-in exchange has ended by itself."""
+
+
 class AddressError(CryptoctopusError):
     """A host and port that cannot be listened on: taken, unknown or not permitted."""

@@ -136,6 +136,7 @@ def health_frame(
             "coverage_frac": np.where(known == 0, 1.0, here / np.maximum(known, 1)),
             "reconnects": feed.reconnects,
             "handovers": feed.handovers,
+            "dropped": feed.dropped,
             "lag_ms": _known(tallies.lag_us) / MILLISECOND,
             "bars": tallies.bars.copy(),
             "incomplete_bars": tallies.incomplete_bars.copy(),

@@ -8,7 +8,7 @@ from pipeline.durations import MILLISECOND
 from pipeline.schema import MARKET_SYMBOL
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
     import polars as pl
 
@@ -33,13 +33,14 @@ COUNTS = (
 
 
 #: What is counted for the connection of a symbol, which others may share.
-_OF_FEED = ("reconnects", "handovers")
+_OF_FEED = ("reconnects", "handovers", "dropped")
 
 
-def run_report(
+def run_report(  # noqa: PLR0913 - what a report is made of, by name
     venue: str,
     seconds: float,
     health: pl.DataFrame,
+    lost_ranges: Mapping[str, Sequence[tuple[int, int]]],
     *,
     reconnects: int,
     rejected_unnamed: int,
@@ -50,11 +51,14 @@ def run_report(
 
     For every symbol `live + backfilled + pending + lost == last_id - first_id + 1`. A symbol whose
     actor was restarted is counted from there, and the seconds from the coordinator's last start.
+    `lost_ranges` are the lost ids as [first, last], both inclusive, oldest first; `lost_untold` is
+    how many of `lost` are in none of them, because there were too many to tell.
 
     Args:
         venue: Its configured name.
         seconds: How long the pipeline ran.
         health: HEALTH, the newest row of each symbol.
+        lost_ranges: Of each symbol in `health`, the newest, see `Payload`.
         reconnects: Of all connections together.
         rejected_unnamed: Rejected messages that name no symbol; they are in the totals only.
         restarts: `symbol_actors` and `coordinator`.
@@ -62,7 +66,9 @@ def run_report(
     """
     columns = ["first_id", "last_id", *COUNTS, *_OF_FEED, "last_price", "sha256"]
     symbols = {
-        row["symbol"]: {column: row[column] for column in columns} | _told(loads[row["symbol"]])
+        row["symbol"]: {column: row[column] for column in columns}
+        | _which(row["lost"], lost_ranges[row["symbol"]])
+        | _told(loads[row["symbol"]])
         for row in health.iter_rows(named=True)
     }
     totals = {column: sum(row[column] for row in symbols.values()) for column in COUNTS}
@@ -76,6 +82,11 @@ def run_report(
         "symbols": symbols,
         "totals": totals,
     }
+
+
+def _which(lost: int, ranges: Sequence[tuple[int, int]]) -> dict[str, Any]:
+    told = sum(last - first + 1 for first, last in ranges)
+    return {"lost_ranges": [list(one) for one in ranges], "lost_untold": lost - told}
 
 
 def _told(load: AlarmLoad) -> dict[str, float]:

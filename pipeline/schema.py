@@ -147,6 +147,7 @@ HEALTH = pl.Schema(
         "coverage_frac": pl.Float64(),  # (live + backfilled) / all ids
         "reconnects": pl.Int64(),  # connections opened in the place of a lost one
         "handovers": pl.Int64(),  # connections opened, and proven, before another was dropped
+        "dropped": pl.Int64(),  # messages of the connection dropped unread: the buffer was full
         "lag_ms": pl.Float64(),  # event to receive, of the newest trade, on corrected clocks
         "bars": pl.Int64(),
         "incomplete_bars": pl.Int64(),

@@ -20,7 +20,7 @@ from actors.exchange.sockets import Sockets
 from actors.exchange.switchboard import Switchboard, answer
 from actors.loopback import is_loopback
 from pipeline.durations import SECOND
-from pipeline.errors import ConfigError
+from pipeline.errors import ConfigError, ExchangeEnded
 from pipeline.exchange import rest
 from pipeline.exchange.clock import MarketClock
 from pipeline.exchange.dumps import Dumps
@@ -92,8 +92,8 @@ class ExchangeServer:
         self._clock = MarketClock(source.start_us, speed=speed)
         self._weights = RequestWeights()
         self._sockets = Sockets(self._exchange, limits)
-        self._stopping = asyncio.Event()
-        self._running: tuple[threading.Thread, asyncio.AbstractEventLoop] | None = None
+        self._stopping = threading.Event()
+        self._running: threading.Thread | None = None
 
     def start(self) -> int:
         """Listen, lay down history, and serve from another thread; return the bound port.
@@ -108,32 +108,32 @@ class ExchangeServer:
         if not self._source.recorded:
             self._clock.start(monotonic_us())
         self._exchange.lay_down_history()
-        loop = asyncio.new_event_loop()
-        thread = threading.Thread(
-            target=self._run, args=(loop, listener, tls), name=f"exchange-{port}", daemon=True
+        self._running = threading.Thread(
+            target=self._run, args=(listener, tls), name=f"exchange-{port}", daemon=True
         )
-        thread.start()
-        self._running = thread, loop
+        self._running.start()
         logger.info("exchange listening host=%s port=%d", self._host, port)
         return port
+
+    def check(self) -> None:
+        """Look whether it is still served.
+
+        Raises:
+            ExchangeEnded: It was started, and has ended by itself; the log says why.
+        """
+        if self._running is not None and not self._running.is_alive():
+            raise ExchangeEnded("the exchange has ended by itself; its log says why")
 
     def stop(self) -> None:
         """Close the sockets with 1001 and end the thread; does nothing the second time."""
         if self._running is None:
             return
-        thread, loop = self._running
+        self._stopping.set()
+        self._running.join()
         self._running = None
-        loop.call_soon_threadsafe(self._stopping.set)
-        thread.join()
 
-    def _run(
-        self,
-        loop: asyncio.AbstractEventLoop,
-        listener: socket.socket,
-        tls: ssl.SSLContext | None,
-    ) -> None:
-        with asyncio.Runner(loop_factory=lambda: loop) as runner:
-            runner.run(self._serve(listener, tls))
+    def _run(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
+        asyncio.run(self._serve(listener, tls))
 
     async def _serve(self, listener: socket.socket, tls: ssl.SSLContext | None) -> None:
         runner = web.AppRunner(
@@ -145,12 +145,15 @@ class ExchangeServer:
         )
         await runner.setup()
         await web.SockSite(runner, listener, ssl_context=tls).start()
-        while not self._stopping.is_set():
-            self._tick()
-            await asyncio.sleep(_TICK_S)
-        await self._sockets.close()
-        await runner.cleanup()
-        self._dumps.close()
+        try:
+            while not self._stopping.is_set():
+                self._tick()
+                await asyncio.sleep(_TICK_S)
+        finally:
+            # Also when a tick has failed: nobody shall wait on a socket that no one serves.
+            await self._sockets.close()
+            await runner.cleanup()
+            self._dumps.close()
 
     def _application(self) -> web.Application:
         application = web.Application()

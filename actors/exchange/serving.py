@@ -18,6 +18,8 @@ if TYPE_CHECKING:
     from pipeline.exchange.limits import Limits
     from pipeline.exchange.trades import TradeSource
 
+_WATCH_S = 1.0
+
 
 def serve_exchange(  # noqa: PLR0913 - one source, and the options of one command by name
     config: Config,
@@ -34,7 +36,8 @@ def serve_exchange(  # noqa: PLR0913 - one source, and the options of one comman
     """Serve recordings, or the synthetic market of a configuration; return the exit code.
 
     Raises:
-        CryptoctopusError: A recording cannot be read, or the address not bound.
+        CryptoctopusError: A recording cannot be read, or the address not bound, or the exchange
+            has ended by itself.
     """
     source: TradeSource
     if replay:
@@ -55,6 +58,8 @@ def serve_exchange(  # noqa: PLR0913 - one source, and the options of one comman
     schemes = ("ws", "http") if tls_cert is None else ("wss", "https")
     urls = " ".join(f"{scheme}://{host}:{bound}" for scheme in schemes)
     print(f"exchange: {urls}", flush=True)  # noqa: T201 - the result
-    interruption().wait()
+    interrupted = interruption()
+    while not interrupted.wait(_WATCH_S):
+        server.check()
     server.stop()
     return INTERRUPTED

@@ -6,7 +6,7 @@ from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
     from pipeline.chaos.scenarios import Scenario, Sign
 
@@ -70,8 +70,10 @@ class Outcome:
         backfilled: Those fetched over REST.
         lost: Those given up.
         expected_lost: Those that the exchange serves nowhere.
+        mistaken_lost: Ids that are only in one of the two: lost, or served nowhere.
         duplicates_applied: Those counted more than once.
-        hash_equal: Whether a hash over every applied trade is the exchange's; null with lost ids.
+        hash_equal: Whether a hash over every applied trade is the exchange's over all it issued,
+            without those that it serves nowhere.
         bars_equal: Whether all bars are those of a run that nothing disturbed.
         detect_s: From the fault until the pipeline showed that it knew; null if it never did.
         heal_s: From the fault until nothing was missing any more; null if something still was.
@@ -84,8 +86,9 @@ class Outcome:
     backfilled: int
     lost: int
     expected_lost: int
+    mistaken_lost: int
     duplicates_applied: int
-    hash_equal: bool | None
+    hash_equal: bool
     bars_equal: bool
     detect_s: float | None
     heal_s: float | None
@@ -97,15 +100,36 @@ class Outcome:
         """Whether nothing was lost that could be had, and nothing was made up."""
         return (
             self.lost == self.expected_lost
+            and self.mistaken_lost == 0
             and self.live + self.backfilled + self.lost == self.issued
             and self.duplicates_applied == 0
-            and self.hash_equal is not False
+            and self.hash_equal
             and self.bars_equal
             and self.detect_s is not None
             and self.heal_s is not None
             and self.false_alerts == 0
             and self.missed_alerts == 0
         )
+
+
+def count_mistaken(
+    rows: Mapping[str, Mapping[str, Any]], withheld: Mapping[str, Sequence[Sequence[int]]]
+) -> int:
+    """Return how many ids are lost but served, or served nowhere but not lost.
+
+    Args:
+        rows: Of the run report, by symbol. A lost id of which it does not tell which counts too.
+        withheld: By symbol the ids served nowhere, as ranges with both ends inclusive.
+    """
+    mistaken = 0
+    for symbol, row in rows.items():
+        differ = _ids(row["lost_ranges"]) ^ _ids(withheld.get(symbol, []))
+        mistaken += len(differ) + row["lost_untold"]
+    return mistaken
+
+
+def _ids(ranges: Sequence[Sequence[int]]) -> set[int]:
+    return {trade_id for first, last in ranges for trade_id in range(first, last + 1)}
 
 
 def scoreboard(rate_per_s: float, outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
@@ -127,5 +151,10 @@ def chosen(scenarios: Sequence[Scenario], names: Sequence[str]) -> list[Scenario
     known = {scenario.name: scenario for scenario in scenarios}
     unknown = [name for name in names if name not in known]
     if unknown:
-        raise ValueError(f"expected faults of {', '.join(known)}, found {', '.join(unknown)}")
+        raise ValueError(f"expected faults of {_quoted(known)}, found {_quoted(unknown)}")
     return [known[name] for name in names] if names else list(scenarios)
+
+
+def _quoted(names: Iterable[str]) -> str:
+    """Return names of which some have commas in them."""
+    return ", ".join(f"'{name}'" for name in names)

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from pipeline.exchange.faults import Fault
+    from pipeline.exchange.trades import Trades
     from pipeline.exchange.venue import Exchange
 
 
@@ -29,7 +30,8 @@ def ledger(exchange: Exchange, query: Sequence[tuple[str, str]]) -> Response:
     """Answer with `first_id`, `last_id` and `sha256` of each symbol since the exchange opened.
 
     With `symbol`, `first_id` and `last_id` (inclusive): of those trades alone, as far as they are
-    held, so that a reader who came late or left early can compare too.
+    held, so that a reader who came late or left early can compare too. `served_sha256` is then the
+    hash without those that are served nowhere: what a reader can have at most.
     """
     try:
         parameters = Parameters(query)
@@ -95,7 +97,14 @@ def _part(exchange: Exchange, parameters: Parameters) -> object:
         raise BadRequestError(-1102, "Mandatory parameters 'first_id' and 'last_id'.")
     trades = exchange.markets[symbol].trades
     low, high = np.searchsorted(trades.trade_id, [first_id, last_id + 1])
-    part = Ledger()
-    if low < high:
-        part.add(Issued.of(trades[int(low) : int(high)]))
-    return {symbol: part.entry()}
+    part = trades[int(low) : int(high)]
+    entry = _ledger_of(part).entry()
+    served = _ledger_of(exchange.faults.kept(symbol, part)).entry()
+    return {symbol: entry | {"served_sha256": served["sha256"]}}
+
+
+def _ledger_of(trades: Trades) -> Ledger:
+    ledger = Ledger()
+    if len(trades):
+        ledger.add(Issued.of(trades))
+    return ledger

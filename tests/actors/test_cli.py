@@ -7,6 +7,7 @@ import pytest
 import yaml
 
 from actors.cli import main
+from pipeline.errors import ReplayError
 
 DEMO = str(Path(__file__).parents[2] / "configs" / "demo.yaml")
 
@@ -104,6 +105,21 @@ def test_exchange_with_its_port_taken_returns_1(capsys: pytest.CaptureFixture[st
         port = taken.getsockname()[1]
         assert main(["exchange", DEMO, "--port", str(port)]) == 1
     assert f"cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_exchange_that_fails_while_it_serves_returns_1(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def broken(*_: object) -> None:
+        raise ReplayError("broken")
+
+    monkeypatch.setattr("actors.exchange.serving._WATCH_S", 0.01)
+    monkeypatch.setattr("pipeline.exchange.venue.Exchange.advance", broken)
+    assert main(["exchange", DEMO, "--port", "0", "--set", "exchange.history=1m"]) == 1
+    assert capsys.readouterr().err.splitlines()[-1] == (
+        "the exchange has ended by itself; its log says why"
+    )
 
 
 @pytest.mark.parametrize(

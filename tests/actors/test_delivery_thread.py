@@ -38,6 +38,7 @@ class Coordination:
             raise ConnectionError("the coordinator is away")
         if self.inbox.accepts(envelope):
             self.applied.append(envelope.payload.venue_us)
+            self.inbox.count(envelope)
         if self.answers_lost:
             self.answers_lost -= 1
             raise ConnectionError("the answer was lost")

@@ -18,7 +18,7 @@ import websocket
 
 from actors.exchange.server import ExchangeServer
 from pipeline.durations import MINUTE, SECOND
-from pipeline.errors import AddressError, ConfigError
+from pipeline.errors import AddressError, ConfigError, ExchangeEnded, ReplayError
 from pipeline.exchange.limits import Limits
 from pipeline.exchange.replay import Replay, open_replay
 from pipeline.market import SyntheticMarket
@@ -104,6 +104,32 @@ def test_stream_and_rest_agree_with_the_ledger() -> None:
     assert [row["a"] for row in rows] == list(range(ledger["first_id"], ledger["last_id"] + 1))
     assert all(row["f"] == last["l"] + 1 for last, row in itertools.pairwise(rows))
     assert ledger_hash(rows) == ledger["sha256"]
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_exchange_that_fails_leaves_no_one_waiting_and_says_so(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    server = ExchangeServer(market(), host="127.0.0.1", port=0)
+    port = server.start()
+    server.check()
+    with connected(port, "/stream?streams=btcusdt@aggTrade") as client:
+
+        def broken(until_us: int) -> Any:  # noqa: ANN401 - never returns
+            raise ReplayError(f"broken at {until_us}")
+
+        monkeypatch.setattr(server._exchange, "advance", broken)
+        opcode = None
+        while opcode != websocket.ABNF.OPCODE_CLOSE:
+            opcode, payload = client.recv_data(control_frame=True)
+    assert int.from_bytes(payload[:2]) == 1001
+    assert server._running is not None
+    server._running.join(10)
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection(("127.0.0.1", port), timeout=10)
+    with pytest.raises(ExchangeEnded, match=r"ended by itself"):
+        server.check()
+    server.stop()
 
 
 def test_history_is_there_before_the_first_live_trade() -> None:

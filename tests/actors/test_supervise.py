@@ -3,10 +3,14 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import ray
+from ray.exceptions import RayTaskError
 
 from actors import deployment
+from actors.exchange_host import ExchangeHost
 from actors.supervise import Pipeline
 from pipeline.config import Config
+from pipeline.errors import ClusterError, ExchangeEnded
 from pipeline.sharding import Shard
 
 
@@ -21,6 +25,32 @@ class Calls:
 
     def remote(self, *arguments: object) -> None:
         self.made.append(arguments)
+
+
+def test_watch_of_an_exchange_that_is_not_served_any_more_ends_the_pipeline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def get(_: object, timeout: float) -> None:
+        cause = ExchangeEnded("the exchange has ended by itself")
+        assert timeout > 0
+        raise RayTaskError("ping", "traceback", cause)
+
+    pipeline = Pipeline(Config.model_validate({"symbols": ["BTCUSDT"]}), "some.yaml")
+    pipeline._exchange = Calls()  # type: ignore[assignment]  # a handle's double
+    monkeypatch.setattr(ray, "get", get)
+    with pytest.raises(ClusterError, match=r"exchange is lost for good: .*ended by itself"):
+        pipeline.watch()
+
+
+def test_ping_of_an_exchange_host_looks_whether_it_is_served(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    host = ExchangeHost(Config.model_validate({"symbols": ["BTCUSDT"]}))
+    host.ping()  # it has not started
+    host._server = server = Calls()  # type: ignore[assignment]  # a double
+    monkeypatch.setattr(Calls, "check", lambda self: self.made.append(("checked",)), raising=False)
+    host.ping()
+    assert server.made == [("checked",)]
 
 
 def test_shard_that_ends_before_it_has_started_is_not_waited_for(

@@ -10,6 +10,8 @@ import pytest
 
 from actors.symbol import WorkerStatus
 from pipeline.exchange.replay import open_replay
+from tests.actors.test_exchange_server import get
+from tests.actors.test_exchange_switchboard import switch
 from tests.waiting import wait_until
 from tests.workers import accounted, market, running
 
@@ -68,7 +70,23 @@ def test_worker_whose_buffer_overflows_backfills_what_it_dropped() -> None:
         wait_until(lambda: seen.health("BTCUSDT").get("backfilled", 0) > 1000, "their backfill")  # type: ignore[operator]
     row = seen.health("BTCUSDT")
     assert row["lost"] == 0
+    assert row["dropped"] == worker._buffer.dropped
     assert row["live"] + row["backfilled"] + row["pending"] == row["last_id"] - row["first_id"] + 1  # type: ignore[operator]
+
+
+def test_worker_reports_exactly_the_ids_that_the_exchange_serves_nowhere() -> None:
+    few = {"max_held_trades": 1000}  # two seconds of them: then the hole is lost
+    source = market(["BTCUSDT"], trades_per_s=500.0)
+    with running(source, ["BTCUSDT"], actors=few) as (worker, seen, _):
+        wait_until(lambda: seen.health("BTCUSDT").get("live", 0) > 200, "live trades")  # type: ignore[operator]
+        port = int(worker._config.venue.rest_url.rpartition(":")[2])
+        switch(port, fault="lose", count=7)
+        wait_until(lambda: seen.health("BTCUSDT")["lost"], "lost ids")
+        lost = get(port, "/admin/faults")["lost"]
+    with seen.lock:
+        row = seen.collector.report(0, {})["symbols"]["BTCUSDT"]
+    assert row["lost_ranges"] == lost["BTCUSDT"]
+    assert (row["lost"], row["lost_untold"]) == (7, 0)
 
 
 def test_worker_without_its_coordinator_keeps_every_frame() -> None:

@@ -27,8 +27,14 @@ class Venue:
         return list(self.server._sockets.connections)
 
     def on_its_thread(self, action: Callable[[], None]) -> None:
-        assert self.server._running is not None
-        self.server._running[1].call_soon_threadsafe(action)
+        tick = self.server._tick
+
+        def once() -> None:
+            self.server._tick = tick  # type: ignore[method-assign]
+            action()
+            tick()
+
+        self.server._tick = once  # type: ignore[method-assign]
 
     def mute(self, connection: Connection, hushed: bytes = b"") -> None:
         """Send nothing any more that holds some bytes, as if it went lost."""

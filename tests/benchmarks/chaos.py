@@ -10,8 +10,8 @@ from tests.benchmarks.timing import PROGRESS
 from tests.commands import Command
 
 _SHOWN = (
-    "issued", "live", "backfilled", "lost", "expected_lost", "duplicates_applied", "hash_equal",
-    "bars_equal", "detect_s", "heal_s", "false_alerts", "missed_alerts",
+    "issued", "live", "backfilled", "lost", "expected_lost", "mistaken_lost", "duplicates_applied",
+    "hash_equal", "bars_equal", "detect_s", "heal_s", "false_alerts", "missed_alerts",
 )  # fmt: skip
 
 

@@ -100,6 +100,19 @@ def test_apply_of_the_same_frame_twice_changes_nothing() -> None:
     assert state.snapshot(0, S).version == 1
 
 
+def test_frame_that_cannot_be_applied_is_not_counted_and_is_applied_when_it_comes_again() -> None:
+    state, shard = collector(), engine()
+    one = envelope(shard, noisy(30), 1)
+    broken = replace(one, payload=replace(one.payload, health=b"torn"))
+    with pytest.raises(pl.exceptions.ComputeError):
+        state.apply(broken, S)
+    assert state.bars().height == 0
+    assert (state.report(S, {})["reconnects"], state.report(S, {})["symbols"]) == (0, {})
+    assert state.apply(one, S) == 1
+    assert state.bars().height == 29
+    assert state.report(S, {})["reconnects"] == 3
+
+
 def test_snapshot_shows_an_alert_again_when_it_was_revised() -> None:
     state, shard = collector(), engine()
     trades = noisy(120, jump_at=50)
@@ -190,14 +203,35 @@ def test_report_accounts_for_every_id() -> None:
         "alerts": 0,
         "reconnects": 0,
         "handovers": 0,
+        "dropped": 0,
         "last_price": noisy(30)["price"][5],
         "sha256": None,
+        "lost_ranges": [],
+        "lost_untold": 0,
         "alerts_per_hour": 0.0,
         "in_alarm_frac": 0.0,
     }
     assert report["totals"]["live"] == 29
     assert report["totals"]["rejected"] == 2  # they named no symbol
     assert report["symbols"]["BUSDT"]["first_id"] is None
+
+
+def test_report_tells_which_ids_are_lost_and_how_many_it_does_not_tell() -> None:
+    state, shard = collector(), engine()
+    here = ~pl.col("trade_id").is_in([7, 12, 13])
+    one = envelope(shard, noisy(30).filter(here), 1)
+    shard.give_up("AUSDT", 13)
+    one = replace(one, payload=replace(one.payload, health=to_ipc(shard.health(venue_us=None))))
+    told = replace(one.payload, lost_ranges=shard.lost())
+    state.apply(replace(one, payload=told), S)
+    row = state.report(S, {})["symbols"]["AUSDT"]
+    assert (row["lost"], row["lost_ranges"], row["lost_untold"]) == (3, [[7, 7], [12, 13]], 0)
+    newest = replace(one.payload, lost_ranges={"AUSDT": [(12, 13)]})
+    state.apply(replace(one, seq=2, payload=newest), S)
+    row = state.report(S, {})["symbols"]["AUSDT"]
+    assert (row["lost"], row["lost_ranges"], row["lost_untold"]) == (3, [[12, 13]], 1)
+    state.apply(replace(one, seq=3), S)  # found after all, or of an actor that was restarted
+    assert state.report(S, {})["symbols"]["AUSDT"]["lost_ranges"] == []
 
 
 def test_report_tells_how_often_there_were_alarms_in_the_last_hour() -> None:

@@ -118,6 +118,21 @@ def test_market_that_cannot_be_is_refused(tmp_path: Path) -> None:
     ]
 
 
+def test_ca_file_that_is_not_there_is_told_with_the_other_problems(tmp_path: Path) -> None:
+    missing = tmp_path / "ca.pem"
+    text = f"""
+    venue: {{name: binance, ca_file: {missing}}}
+    symbols: [BTCUSDT]
+    market: {{min_symbols: 1}}
+    """
+    assert problems_of(tmp_path, text) == [
+        f"venue.ca_file: expected a file of PEM certificates, found no file {missing}",
+        "market.min_symbols: Input should be greater than or equal to 2, found 1",
+    ]
+    missing.touch()
+    assert problems_of(tmp_path, text)[0].startswith("market.min_symbols")
+
+
 def test_config_printed_by_check_loads_to_the_same() -> None:
     first = load_config(CONFIGS[0])
     again = Config.model_validate(first.model_dump(mode="json"))

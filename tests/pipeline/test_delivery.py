@@ -4,7 +4,7 @@ import polars as pl
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.delivery import Envelope, Inbox, Outbox, Payload, from_ipc, to_ipc
+from pipeline.delivery import Envelope, Inbox, Outbox, Payload, from_ipc, newest_ranges, to_ipc
 
 
 def payload(number: int) -> Payload:
@@ -23,6 +23,7 @@ def push(box: Outbox, inbox: Inbox, applied: list[int]) -> None:
     if inbox.accepts(envelope):
         assert envelope.payload.venue_us is not None
         applied.append(envelope.payload.venue_us)
+        inbox.count(envelope)
     box.adopt(inbox.watermark("shard"))
 
 
@@ -52,6 +53,8 @@ def test_inbox_applies_a_frame_once_when_its_answer_was_lost() -> None:
     envelope = box.next()
     assert envelope is not None
     assert inbox.accepts(envelope)
+    assert inbox.accepts(envelope)  # it could not be applied
+    inbox.count(envelope)
     assert not inbox.accepts(envelope)
     assert inbox.watermark("shard") == 1
 
@@ -78,6 +81,7 @@ def test_inbox_starts_a_restarted_producer_anew_and_ignores_its_ghost() -> None:
     ghost = old.next()
     assert ghost is not None
     assert inbox.accepts(ghost)
+    inbox.count(ghost)
     applied: list[int] = []
     push(new, inbox, applied)
     assert applied == [2]
@@ -114,6 +118,7 @@ def test_delivery_under_any_schedule_applies_each_frame_once_and_in_order(
             assert envelope is not None
             if inbox.accepts(envelope):
                 applied.append(envelope.payload.venue_us or 0)
+                inbox.count(envelope)
         elif not box.empty:
             push(box, inbox, applied)
     assert applied == list(range(1, number + 1))
@@ -153,9 +158,22 @@ def test_outbox_told_of_a_frame_it_has_not_sent_is_at_its_newest() -> None:
 
 def test_inbox_goes_on_at_the_oldest_frame_that_its_producer_still_holds() -> None:
     inbox = Inbox()
-    assert inbox.accepts(Envelope("shard", 1, base=1, seq=1, payload=payload(1)))
+    inbox.count(Envelope("shard", 1, base=1, seq=1, payload=payload(1)))
     # Another coordinator has taken 2 to 9 meanwhile; the producer holds none of them any more.
     assert not inbox.accepts(Envelope("shard", 1, base=10, seq=11, payload=payload(11)))
     assert inbox.watermark("shard") == 9
-    assert inbox.accepts(Envelope("shard", 1, base=10, seq=10, payload=payload(10)))
+    tenth = Envelope("shard", 1, base=10, seq=10, payload=payload(10))
+    assert inbox.accepts(tenth)
+    inbox.count(tenth)
     assert inbox.watermark("shard") == 10
+
+
+def test_newest_ranges_are_the_last_thousand_of_each_symbol() -> None:
+    lost = {"AUSDT": [(at, at) for at in range(0, 2_002, 2)], "BUSDT": [(5, 9)]}
+    told = newest_ranges(lost)
+    assert (len(told["AUSDT"]), told["AUSDT"][0], told["AUSDT"][-1]) == (
+        1_000,
+        (2, 2),
+        (2000, 2000),
+    )
+    assert told["BUSDT"] == [(5, 9)]

@@ -169,8 +169,11 @@ def test_health_tells_age_lag_and_rejections() -> None:
     shard.step(noisy(3), skew_us=10_000)
     shard.reject(pl.DataFrame({"symbol": ["AUSDT", "AUSDT", "ZUSDT", None]}))
     assert shard.rejected_unnamed == 2
-    row = shard.health(venue_us=START_US + 5 * S, feed=FeedState(reconnects=2)).row(0, named=True)
+    row = shard.health(venue_us=START_US + 5 * S, feed=FeedState(reconnects=2, dropped=9)).row(
+        0, named=True
+    )
     assert (row["last_trade_age_s"], row["rejected"], row["reconnects"]) == (2.5, 2, 2)
+    assert row["dropped"] == 9
     assert row["lag_ms"] == 50.0  # received 40 ms after the event by a clock that is 10 ms behind
     assert (row["first_id"], row["last_id"], row["bars"], row["late"]) == (1, 3, 2, 0)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import event, given, settings
 from hypothesis import strategies as st
 
 from pipeline.analysis import StepResult
@@ -51,8 +51,12 @@ class Disturbed:
         self.config = config
         self.trades = trades
         self.random = np.random.default_rng(seed)
-        self.engine = ShardEngine(SYMBOLS, live(config), restates=True)
+        self.engine = self.started()
+        self.restarts = 0
         self.told: list[StepResult] = []
+
+    def started(self) -> ShardEngine:
+        return ShardEngine(SYMBOLS, live(self.config), restates=True)
 
     def of(self, symbol: str, first_id: int, last_id: int) -> pl.DataFrame:
         wanted = pl.col("trade_id").is_between(first_id, last_id)
@@ -96,6 +100,29 @@ class Disturbed:
                 found = self.of(symbol, first_id, int(self.random.integers(first_id, last_id + 1)))
                 self.told.append(self.engine.step(NONE, backfilled=found))
 
+        if self.random.random() < 0.1:
+            self.restart(now_us)
+
+    def restart(self, now_us: int) -> None:
+        """Go on from a snapshot; holes stay open, and are healed by the next engine.
+
+        What can be restated does not outlive an engine. So bars that were told without a trade
+        come right before: what is lost is found, and what nobody knew to be missing.
+        """
+        progress, lost = self.engine.progress(), self.engine.lost()
+        found = []
+        for symbol in SYMBOLS:
+            last_id = progress[symbol].last_id
+            if last_id is not None:
+                rest = self.of(symbol, last_id + 1, 10**9)
+                found.append(rest.filter(pl.col("event_time").to_physical() <= now_us))
+            found += [self.of(symbol, *ids) for ids in lost.get(symbol, [])]
+        self.told.append(self.engine.step(NONE, backfilled=pl.concat([NONE, *found])))
+        snapshot = self.engine.snapshot()
+        self.engine = self.started()
+        self.engine.restore(snapshot)
+        self.restarts += 1
+
     def settle(self) -> None:
         for symbol in SYMBOLS:
             if self.random.random() < 0.5:
@@ -113,12 +140,13 @@ class Disturbed:
 @pytest.mark.parametrize("config", CONFIGS.values(), ids=CONFIGS)
 @settings(max_examples=40, deadline=None)
 @given(seed=st.integers(0, 10**6), schedule=st.integers(0, 10**6))
-def test_engine_after_any_loss_that_was_found_again_says_the_same(
+def test_engine_after_any_loss_repeat_disorder_restart_and_backfill_says_the_same(
     config: Config, seed: int, schedule: int
 ) -> None:
     trades = market(seed, config)
     disturbed = Disturbed(config, trades, schedule)
     disturbed.play()
+    event(f"restarts: {min(disturbed.restarts, 3)}")
     health = disturbed.engine.health(venue_us=None)
     assert health["lost"].to_list() == health["pending"].to_list() == [0, 0, 0]
     ids = (health["last_id"] - health["first_id"] + 1).to_list()

@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 
 from pipeline.chaos.scenarios import SCENARIOS
-from pipeline.chaos.scoreboard import Outcome, Sight, chosen, scoreboard
+from pipeline.chaos.scoreboard import Outcome, Sight, chosen, count_mistaken, scoreboard
 
 WELL = Sight(
     connected=True,
@@ -24,6 +24,7 @@ GOOD = Outcome(
     backfilled=10,
     lost=0,
     expected_lost=0,
+    mistaken_lost=0,
     duplicates_applied=0,
     hash_equal=True,
     bars_equal=True,
@@ -32,6 +33,8 @@ GOOD = Outcome(
     false_alerts=0,
     missed_alerts=0,
 )
+
+_NOTHING_LOST: dict[str, object] = {"lost_ranges": [], "lost_untold": 0}
 
 
 @pytest.mark.parametrize(
@@ -60,6 +63,7 @@ def test_sight_shows_a_sign_only_when_it_is_new(sign: str, change: dict[str, obj
         {"live": 89},
         {"duplicates_applied": 1},
         {"hash_equal": False},
+        {"mistaken_lost": 2},
         {"bars_equal": False},
         {"detect_s": None},
         {"heal_s": None},
@@ -73,9 +77,21 @@ def test_outcome_is_good_only_if_all_is(change: dict[str, object]) -> None:
 
 
 def test_outcome_of_ids_that_are_served_nowhere_is_good_when_exactly_those_are_lost() -> None:
-    lost = replace(GOOD, live=85, lost=5, expected_lost=5, hash_equal=None)
+    lost = replace(GOOD, live=85, lost=5, expected_lost=5)
     assert lost.is_good
     assert not replace(lost, live=86, lost=4).is_good
+
+
+def test_count_mistaken_compares_the_ids_and_not_how_many_there_are() -> None:
+    def rows(*ranges: tuple[int, int], untold: int = 0) -> dict[str, dict[str, object]]:
+        return {"A": {"lost_ranges": ranges, "lost_untold": untold}, "B": _NOTHING_LOST}
+
+    withheld = {"A": [[7, 9], [12, 12]]}
+    assert count_mistaken(rows((7, 8), (9, 9), (12, 12)), withheld) == 0
+    assert count_mistaken(rows((7, 9), (13, 13)), withheld) == 2  # as many, but not the same
+    assert count_mistaken(rows((7, 9)), withheld) == 1
+    assert count_mistaken(rows((7, 9), (12, 12), untold=3), withheld) == 3
+    assert count_mistaken(rows((7, 9), (12, 12)), withheld | {"B": [[1, 1]]}) == 1
 
 
 def test_scoreboard_is_the_documented_report() -> None:
@@ -91,5 +107,7 @@ def test_scoreboard_is_the_documented_report() -> None:
 def test_chosen_of_an_unknown_name_says_which_there_are() -> None:
     assert [one.name for one in chosen(SCENARIOS, ["skip", "abort"])] == ["skip", "abort"]
     assert len(chosen(SCENARIOS, [])) == len(SCENARIOS)
-    with pytest.raises(ValueError, match=r"expected faults of calm, abort.*found fire"):
-        chosen(SCENARIOS, ["fire"])
+    with pytest.raises(
+        ValueError, match=r"expected faults of 'calm', 'abort',.*found 'fire', 'a, b'"
+    ):
+        chosen(SCENARIOS, ["fire", "a, b"])

@@ -14,6 +14,7 @@ from pipeline.durations import MINUTE
 from pipeline.errors import ReplayError
 from pipeline.exchange.admin import ledger
 from pipeline.exchange.clock import MarketClock
+from pipeline.exchange.faults import read_fault
 from pipeline.exchange.klines import CLOSE, HIGH, LOTS, OPEN_US
 from pipeline.exchange.replay import open_replay
 from pipeline.exchange.venue import Exchange
@@ -285,9 +286,18 @@ def test_ledger_hashes_the_lines_as_sent(tmp_path: Path) -> None:
     }
     part = [("symbol", "ABCUSDT"), ("first_id", "26130"), ("last_id", "30000")]
     assert json.loads(ledger(exchange, part).body) == {
-        "ABCUSDT": {"first_id": 26131, "last_id": 26131, "sha256": SECOND}
+        "ABCUSDT": {"first_id": 26131, "last_id": 26131, "sha256": SECOND, "served_sha256": SECOND}
     }
     assert ledger(exchange, part[:1]).status == 400
+
+
+def test_ledger_of_a_range_also_hashes_what_is_left_of_it_without_the_lost(tmp_path: Path) -> None:
+    exchange = Exchange(open_replay([write(tmp_path, "raw.jsonl", LINES)]))
+    exchange.faults.switch_on(read_fault({"fault": "lose", "count": 1}, {"ABCUSDT"}))
+    exchange.advance(2 * 10**15)
+    part = [("symbol", "ABCUSDT"), ("first_id", "1"), ("last_id", "30000")]
+    (entry,) = json.loads(ledger(exchange, part).body).values()
+    assert (entry["sha256"], entry["served_sha256"]) == (BOTH, SECOND)
 
 
 def test_clock_stands_until_it_is_started_and_then_runs_at_its_speed() -> None:
