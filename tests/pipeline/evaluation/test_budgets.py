@@ -11,6 +11,7 @@ from pipeline.evaluation.budgets import budget_summary, budget_use
 from pipeline.evaluation.klines import KlinesRun, minutes_config, run_klines
 from pipeline.evaluation.known_events import (
     Event,
+    alert_rates,
     alerts_at_outages,
     events_found,
     read_events,
@@ -106,12 +107,15 @@ def test_budget_trade_off_of_a_rarer_budget_has_fewer_alerts() -> None:
 def test_months_report_has_what_was_asked_for() -> None:
     run = made([])
     plain = months_report([run], minutes_config(), None)
-    assert plain.keys() == {run.file}
+    assert plain.keys() == {run.file, ALL}
+    assert plain[ALL].keys() == {"rates", "at_edges"}
+    assert plain[ALL]["rates"] == alert_rates([run])
+    assert plain[ALL]["at_edges"] == []
     assert "budget" not in plain[run.file]
     crash = Event("C", "made", minutes_us(55), minutes_us(65), "market_crash", "")
     never = Event("N", "made", minutes_us(10**6), minutes_us(10**6 + 5), "market_crash", "")
     known = months_report([run], minutes_config(), [crash, never])
-    assert known[ALL].keys() == {"events", "trade_off", "budget_trade_off"}
+    assert known[ALL].keys() == {*("rates", "at_edges", "events", "trade_off", "budget_trade_off")}
     assert [row["event"] for row in known[ALL]["events"]] == ["C"]
     both = months_report([run, replace(run, file="made/B")], budgeted(), None)
     assert both[ALL]["budget"]["files"] == 2
