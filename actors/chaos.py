@@ -8,6 +8,8 @@ import time
 import urllib.request
 from typing import TYPE_CHECKING, Any
 
+import polars as pl
+
 from actors.chaos_table import show
 from actors.client import find_pipeline
 from actors.exchange.server import ExchangeServer
@@ -34,6 +36,7 @@ _STEADY_S = 3.0
 _START_LIMIT_S = 90.0
 _HEAL_LIMIT_S = 60.0
 _SKEWED_MS = 1_000.0
+_QUIET_TRADES_PER_S = 1 / 30
 
 
 def run_chaos(
@@ -71,14 +74,19 @@ def run_chaos(
 
 
 def _play(config: Config, scenario: Scenario) -> Outcome:
-    market = synthetic_market(config, start_us=time.time_ns() // 1000)
+    rates = {} if scenario.quiet is None else {scenario.quiet: _QUIET_TRADES_PER_S}
+    market = synthetic_market(config, start_us=time.time_ns() // 1000, own_rates=rates)
     server = ExchangeServer(market, host="127.0.0.1", port=0, admin=True)
     address = f"127.0.0.1:{server.start()}"
     urls = {"websocket_url": f"ws://{address}", "rest_url": f"http://{address}"}
     venue = config.venue.model_copy(update={"name": "exchange", **urls})
-    stage = _Stage(config.model_copy(update={"venue": venue}), address)
+    actors = config.actors
+    if scenario.quiet is not None:
+        actors = actors.model_copy(update={"symbols_per_actor": 1})
+    config = config.model_copy(update={"venue": venue, "actors": actors})
+    stage = _Stage(config, scenario, server, address)
     try:
-        return stage.play(scenario)
+        return stage.play()
     finally:
         stage.close()
         server.stop()
@@ -87,25 +95,34 @@ def _play(config: Config, scenario: Scenario) -> Outcome:
 class _Stage:
     """One pipeline, and the switchboard of the exchange it reads."""
 
-    def __init__(self, config: Config, address: str) -> None:
+    def __init__(
+        self, config: Config, scenario: Scenario, server: ExchangeServer, address: str
+    ) -> None:
         self._config = config
+        self._scenario = scenario
+        self._server = server
         self._address = address
         self._pipeline = Pipeline(config, "chaos")
         self._client: PipelineClient | None = None
         self._well_since_s: float | None = None
+        self._seen_stale = 0
 
-    def play(self, scenario: Scenario) -> Outcome:
+    def play(self) -> Outcome:
         """Start, disturb, wait until all is well again, and compare with what was issued."""
+        scenario = self._scenario
         self._pipeline.start()
         self._client = find_pipeline()
         if not self._until(_is_well, _START_LIMIT_S):
             raise ClusterError(f"{scenario.name}: the pipeline has not started")
         self._until(lambda _: False, _STEADY_S)
-        before, began_s = self._sight(), time.monotonic()
+        before, began_s, self._seen_stale = self._sight(), time.monotonic(), 0
         for fault in scenario.faults:
             self._switch("POST", fault)
-        noticed = self._until(lambda sight: sight.shows(scenario.sign, before), scenario.lasts_s)
-        detect_s = time.monotonic() - began_s if noticed else None
+        detect_s = None
+        if scenario.detect_within_s is not None:
+            sign, lasts_s = scenario.sign, scenario.lasts_s
+            if self._until(lambda sight: sight.shows(sign, before), lasts_s):
+                detect_s = time.monotonic() - began_s
         self._well_since_s = None
         self._until(lambda _: False, scenario.lasts_s - (time.monotonic() - began_s))
         withheld = self._ask("/admin/faults")["lost"]
@@ -127,11 +144,13 @@ class _Stage:
         assert self._client is not None  # noqa: S101 - it was found when the pipeline started
         # In this order: alerts are told with the bars that raised them, and none is missed.
         bars, alerts = self._client.bars(), self._client.snapshot(0).alerts
+        stale = self._seen_stale
         report = self._pipeline.stop()
         if report is None:
             raise ClusterError("the pipeline gave no report")
         rows: Mapping[str, dict[str, Any]] = report["symbols"]
-        truth = undisturbed(self._config, rows)
+        truth = undisturbed(self._config, rows, until_us=_end_us(bars, self._config))
+        replaced = sum(row["reconnects"] + row["handovers"] for row in rows.values())
         totals = report["totals"]
         ids = sum(row["last_id"] - row["first_id"] + 1 for row in rows.values())
         accounted = totals["live"] + totals["backfilled"] + totals["lost"] + totals["pending"]
@@ -149,7 +168,9 @@ class _Stage:
             hash_equal=equal,
             bars_equal=truth.has_bars(bars),
             detect_s=None if detect_s is None else round(detect_s, 2),
+            detect_within_s=self._scenario.detect_within_s,
             heal_s=None if heal_s is None else round(heal_s, 2),
+            needless=None if self._scenario.faults else replaced + stale,
             false_alerts=truth.count_unknown(alerts),
             missed_alerts=truth.count_missed(alerts, bars),
         )
@@ -160,7 +181,9 @@ class _Stage:
         while time.monotonic() < end_s:
             if self._pipeline.watch():
                 raise ClusterError("the pipeline was asked to stop")
+            self._server.check()
             sight = self._sight()
+            self._seen_stale += sight.stale
             if not sight.is_well:
                 self._well_since_s = None
             elif self._well_since_s is None:
@@ -175,7 +198,8 @@ class _Stage:
         snapshot, report = self._client.snapshot(1 << 62), self._client.report()
         health = snapshot.health
         reporting = health.height == len(self._config.symbols)
-        ages = health["last_trade_age_s"] if reporting else None
+        busy = health.filter(pl.col("symbol").ne_missing(pl.lit(self._scenario.quiet)))
+        ages = busy["last_trade_age_s"] if reporting else None
         oldest_s = None if ages is None or ages.null_count() else ages.max()
         return Sight(
             connected=reporting and all(snapshot.connected.values()),
@@ -216,6 +240,12 @@ class _Stage:
 
 def _is_well(sight: Sight) -> bool:
     return sight.is_well
+
+
+def _end_us(bars: pl.DataFrame, config: Config) -> int:
+    """Return a time by which all of BARS have closed."""
+    newest_us = int(bars["open_time"].to_physical().to_numpy().max())
+    return newest_us + (config.sampling.step_us or 0) + config.sampling.lateness
 
 
 def _is_skewed(clock: Mapping[str, float]) -> bool:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = (
     "fault", "issued", "live", "backfilled", "lost", "expected lost", "mistaken", "applied twice",
-    "hash", "bars", "detected s", "healed s", "false alerts", "missed", "",
+    "hash", "bars", "detected s", "healed s", "needless", "false alerts", "missed", "",
 )  # fmt: skip
 
 
@@ -46,8 +46,9 @@ class Scoreboard:
             f"{outcome.duplicates_applied:,}",
             equal[outcome.hash_equal],
             equal[outcome.bars_equal],
-            "never" if outcome.detect_s is None else f"{outcome.detect_s:.1f}",
-            "never" if outcome.heal_s is None else f"{outcome.heal_s:.1f}",
+            _detected(outcome),
+            _healed(outcome),
+            "-" if outcome.needless is None else f"{outcome.needless:,}",
             f"{outcome.false_alerts:,}",
             f"{outcome.missed_alerts:,}",
             "ok" if outcome.is_good else "FAILED",
@@ -57,6 +58,19 @@ class Scoreboard:
     def table(self) -> Table:
         """All rows."""
         return self._table
+
+
+def _detected(outcome: Outcome) -> str:
+    if outcome.detect_within_s is None:
+        return "-"
+    found = "never" if outcome.detect_s is None else f"{outcome.detect_s:.1f}"
+    return found if outcome.noticed_in_time else f"{found} > {outcome.detect_within_s:.1f}"
+
+
+def _healed(outcome: Outcome) -> str:
+    if outcome.heal_s is None:
+        return "never"
+    return f"{outcome.heal_s:.1f}" if outcome.needless is None else "-"
 
 
 @contextmanager
@@ -71,4 +85,4 @@ def show(scenarios: Sequence[Scenario]) -> Iterator[Scoreboard]:
         finally:
             progress.stop()
             # A table in a pipe is for reading too: 80 columns would cut it.
-            Console(width=None if sys.stdout.isatty() else 160).print(board.table)
+            Console(width=None if sys.stdout.isatty() else 200).print(board.table)

@@ -12,6 +12,8 @@ from pipeline.exchange.listings import PROFILES
 from pipeline.market import SyntheticMarket
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from pipeline.config import Config
 
 
@@ -51,8 +53,15 @@ class ExchangeHost:
             self._server.check()
 
 
-def synthetic_market(config: Config, *, start_us: int) -> SyntheticMarket:
+def synthetic_market(
+    config: Config, *, start_us: int, own_rates: Mapping[str, float] | None = None
+) -> SyntheticMarket:
     """Return the market a configuration describes, as of a time.
+
+    Args:
+        config: What it describes.
+        start_us: That time.
+        own_rates: See SyntheticMarket.
 
     Raises:
         ConfigError: It has no such symbols.
@@ -68,4 +77,5 @@ def synthetic_market(config: Config, *, start_us: int) -> SyntheticMarket:
         trades_per_s=config.exchange.trades_per_s,
         jumps_per_hour=config.exchange.jumps_per_hour,
         history_us=config.exchange.history,
+        own_rates=own_rates or {},
     )

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.budget import BudgetPort
-    from actors.feed import FeedStatus
     from pipeline.analysis import StepResult
     from pipeline.config import Config
     from pipeline.delivery import Envelope
@@ -101,6 +100,7 @@ class SymbolWorker:
         self._verified = 0
         self._begun = False
         self._reported_s = 0.0
+        self._reported: FeedState | None = None
         self._latencies = no_counts()
 
     def start(self, config: Config | None = None) -> None:
@@ -211,7 +211,8 @@ class SymbolWorker:
             engine = self._engine
             self._catch_up.report(engine.holes(), engine.lost(), engine.progress())
         news = trades.height or backfilled.height or result.bars.height or result.alerts.height
-        if news or final or time.monotonic() - self._reported_s >= _REPORT_S:
+        changed = self._feed_state() != self._reported
+        if news or changed or final or time.monotonic() - self._reported_s >= _REPORT_S:
             self._report(result)
 
     def _take_findings(self) -> pl.DataFrame:
@@ -297,9 +298,9 @@ class SymbolWorker:
         venue_us = self._catch_up.venue_us(time.monotonic_ns() // 1000)
         return 0 if venue_us is None else venue_us - time.time_ns() // 1000
 
-    def _feed_state(self, feed: FeedStatus) -> FeedState:
+    def _feed_state(self) -> FeedState:
         """Return what the health of the symbols is told by."""
-        skew = self._catch_up.skew()
+        feed, skew = self._feed.status(), self._catch_up.skew()
         unusual, behind = self._intake.care.doubts()
         return FeedState(
             connected=feed.connected,
@@ -317,8 +318,8 @@ class SymbolWorker:
         self._reported_s = time.monotonic()
         venue_us = self._catch_up.venue_us(time.monotonic_ns() // 1000)
         latencies, self._latencies = self._latencies, no_counts()
-        feed = self._feed.status()
-        health = self._engine.health(venue_us=venue_us, feed=self._feed_state(feed))
+        self._reported = feed = self._feed_state()
+        health = self._engine.health(venue_us=venue_us, feed=feed)
         self._delivery.put(
             Payload(
                 bars=to_ipc(result.bars),

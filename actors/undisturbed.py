@@ -8,6 +8,7 @@ from actors.rest import RestClient, fetch_bars, fetch_trades
 from pipeline.analysis import join_results
 from pipeline.chaos.truth import Truth
 from pipeline.engine import ShardEngine
+from pipeline.schema import TRADES
 from pipeline.venues.registry import venue_for
 
 if TYPE_CHECKING:
@@ -16,12 +17,13 @@ if TYPE_CHECKING:
     from pipeline.config import Config
 
 
-def undisturbed(config: Config, report: Mapping[str, Mapping[str, Any]]) -> Truth:
+def undisturbed(config: Config, report: Mapping[str, Mapping[str, Any]], *, until_us: int) -> Truth:
     """Return what the same engine says of the same ids.
 
     Args:
         config: That of the pipeline.
         report: Of each symbol the first and the last id that the pipeline accounts for.
+        until_us: Until when the venue's clock closes bars that come without trades.
 
     Raises:
         VenueError: The venue cannot be asked.
@@ -51,5 +53,6 @@ def undisturbed(config: Config, report: Mapping[str, Mapping[str, Any]]) -> Trut
         told.append(engine.anchor(symbol, open_us, history))
         engine.expect(symbol, row["first_id"], row["last_id"])
         told.append(engine.step(trades))
+    told.append(engine.step(TRADES.to_frame(), clock_us=until_us))
     told.append(engine.finish())
     return Truth(join_results(told), step_us)

@@ -14,6 +14,7 @@ from __future__ import annotations
 import math
 from collections import deque
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -79,6 +80,7 @@ class SyntheticMarket:
         trades_per_s: Over all symbols at every moment, so that a burst of one takes from the
             others; null for the natural rates, which rise in bursts.
         jumps_per_hour: Of each symbol, besides a tenth as many of all symbols at once.
+        own_rates: Of some symbols the trades a second, at every moment; not part of `trades_per_s`.
         history_us: How long there was trading before the start, in whole steps of 50 ms.
 
     Raises:
@@ -95,6 +97,7 @@ class SyntheticMarket:
         start_us: int,
         trades_per_s: float | None = None,
         jumps_per_hour: float = DEFAULT_JUMPS_PER_HOUR,
+        own_rates: Mapping[str, float] = MappingProxyType({}),
         history_us: int = DEFAULT_HISTORY_US,
     ) -> None:
         _check(symbols)
@@ -109,6 +112,8 @@ class SyntheticMarket:
 
         rates = np.array([profile.trades_per_s for profile in profiles])
         self._trades_per_s = trades_per_s
+        # NaN where a symbol has none.
+        self._own_rates = np.array([own_rates.get(symbol, np.nan) for symbol in symbols])
         bursts = _BURSTS_PER_S * _BURST_MEAN
         bursts += self._jumps_per_s * (1 + _MARKET_JUMPS) * _JUMP_BURST
         self._rates = rates / (1 + bursts * _BURST_S)
@@ -161,8 +166,11 @@ class SyntheticMarket:
             asked = None if asked is None else min(asked, HISTORY_TRADES_PER_S)
         self._made_until_us = start_us + steps * _STEP_US
         paths, expected = self._draw_paths(start_us, steps)
+        own = ~np.isnan(self._own_rates)
+        expected[own] = 0.0
         if asked is not None:
             expected *= asked * _STEP_S / expected.sum(axis=0)
+        expected[own] = self._own_rates[own, None] * _STEP_S
         return self._draw_trades(start_us, paths, expected)
 
     def _draw_paths(self, start_us: int, steps: int) -> tuple[Floats, Floats]:

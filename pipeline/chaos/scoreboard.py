@@ -51,7 +51,7 @@ class Sight:
             "rejected": self.rejected > before.rejected,
             "clock": self.skewed,
             "lag": self.behind_s > LATE_S,
-            "none": True,
+            "none": False,
         }[sign]
 
     @property
@@ -75,8 +75,12 @@ class Outcome:
         hash_equal: Whether a hash over every applied trade is the exchange's over all it issued,
             without those that it serves nowhere.
         bars_equal: Whether all bars are those of a run that nothing disturbed.
-        detect_s: From the fault until the pipeline showed that it knew; null if it never did.
+        detect_s: From the fault until the pipeline showed that it knew; null if it never did, or
+            there was nothing to notice.
+        detect_within_s: The most that may be; null where there was nothing to notice.
         heal_s: From the fault until nothing was missing any more; null if something still was.
+        needless: How often, with nothing wrong, a market had its connection replaced, or some was
+            seen as stale; null where something was wrong.
         false_alerts: Alerts that stand, and that an undisturbed run does not have.
         missed_alerts: Alerts that do not stand, and that it has.
     """
@@ -91,9 +95,18 @@ class Outcome:
     hash_equal: bool
     bars_equal: bool
     detect_s: float | None
+    detect_within_s: float | None
     heal_s: float | None
+    needless: int | None
     false_alerts: int
     missed_alerts: int
+
+    @property
+    def noticed_in_time(self) -> bool:
+        """Whether the pipeline knew soon enough, or there was nothing to notice."""
+        if self.detect_within_s is None:
+            return True
+        return self.detect_s is not None and self.detect_s <= self.detect_within_s
 
     @property
     def is_good(self) -> bool:
@@ -105,8 +118,9 @@ class Outcome:
             and self.duplicates_applied == 0
             and self.hash_equal
             and self.bars_equal
-            and self.detect_s is not None
+            and self.noticed_in_time
             and self.heal_s is not None
+            and not self.needless
             and self.false_alerts == 0
             and self.missed_alerts == 0
         )

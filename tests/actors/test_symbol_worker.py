@@ -74,6 +74,21 @@ def test_worker_whose_buffer_overflows_backfills_what_it_dropped() -> None:
     assert row["live"] + row["backfilled"] + row["pending"] == row["last_id"] - row["first_id"] + 1  # type: ignore[operator]
 
 
+def test_worker_tells_at_once_what_has_become_of_its_connection(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    # No trade, no bar and no time of day makes it report.
+    monkeypatch.setattr("actors.symbol._REPORT_S", 1e9)
+    slow = {"sampling": {"every": "10m"}, "features": ["realized_vol_10h"]}
+    source = market(["BTCUSDT"], own_rates={"BTCUSDT": 1e-9})
+    with running(source, ["BTCUSDT"], **slow) as (worker, seen, _):
+        wait_until(lambda: seen.health("BTCUSDT").get("condition") == "waiting", "a connection")
+        current = worker._feed.status().current
+        assert current is not None
+        worker._feed.reconnect(current.line, "cut by the test")
+        wait_until(lambda: seen.health("BTCUSDT")["reconnects"] == 1, "news of another")
+
+
 def test_worker_reports_exactly_the_ids_that_the_exchange_serves_nowhere() -> None:
     few = {"max_held_trades": 1000}  # two seconds of them: then the hole is lost
     source = market(["BTCUSDT"], trades_per_s=500.0)

@@ -11,7 +11,8 @@ from tests.commands import Command
 
 _SHOWN = (
     "issued", "live", "backfilled", "lost", "expected_lost", "mistaken_lost", "duplicates_applied",
-    "hash_equal", "bars_equal", "detect_s", "heal_s", "false_alerts", "missed_alerts",
+    "hash_equal", "bars_equal", "detect_s", "detect_within_s", "heal_s", "needless",
+    "false_alerts", "missed_alerts",
 )  # fmt: skip
 
 

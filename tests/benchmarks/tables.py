@@ -50,14 +50,14 @@ def markdown_table(peers: Figures) -> str:
 
 
 def _cells(peers: Figures) -> list[list[str]]:
-    """Return the heading and one row a peer; or one row a figure, where there are many."""
+    """Return the heading and one row a peer; or one row a figure, where those are many and more."""
     figures = list(dict.fromkeys(figure for found in peers.values() for figure in found))
     cells = [["", *(figure.replace("_", " ") for figure in figures)]]
     for peer, found in peers.items():
         cells.append([peer, *(_text(found.get(figure)) for figure in figures)])
-    return (
-        cells if len(figures) <= MOST_COLUMNS else [list(row) for row in zip(*cells, strict=True)]
-    )
+    if len(figures) <= max(MOST_COLUMNS, len(peers)):
+        return cells
+    return [list(row) for row in zip(*cells, strict=True)]
 
 
 def _text(value: float | None) -> str:

@@ -164,3 +164,13 @@ def test_market_with_symbols_it_does_not_offer_is_refused(
 ) -> None:
     with pytest.raises(ConfigError, match=said):
         market(symbols=symbols)
+
+
+def test_market_with_a_rate_of_its_own_trades_so_often_and_the_others_share_the_rest() -> None:
+    symbols, own = ("BTCUSDT", "ETHUSDT", "SOLUSDT"), {"ETHUSDT": 0.5}
+    source = market(symbols=symbols, trades_per_s=100.0, own_rates=own)
+    made = columns(source, START_US + 10 * MINUTE)
+    count = {symbol: trades.shape[1] for symbol, trades in made.items()}
+    # Poisson counts of mean 60,000 and 300: five standard deviations.
+    assert abs(count["BTCUSDT"] + count["SOLUSDT"] - 60_000) < 1_225
+    assert abs(count["ETHUSDT"] - 300) < 87

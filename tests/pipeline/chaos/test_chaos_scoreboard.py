@@ -3,7 +3,9 @@ from __future__ import annotations
 from dataclasses import replace
 
 import pytest
+from rich.progress import Progress
 
+from actors.chaos_table import Scoreboard
 from pipeline.chaos.scenarios import SCENARIOS
 from pipeline.chaos.scoreboard import Outcome, Sight, chosen, count_mistaken, scoreboard
 
@@ -29,7 +31,9 @@ GOOD = Outcome(
     hash_equal=True,
     bars_equal=True,
     detect_s=0.4,
+    detect_within_s=3.0,
     heal_s=1.2,
+    needless=None,
     false_alerts=0,
     missed_alerts=0,
 )
@@ -66,6 +70,8 @@ def test_sight_shows_a_sign_only_when_it_is_new(sign: str, change: dict[str, obj
         {"mistaken_lost": 2},
         {"bars_equal": False},
         {"detect_s": None},
+        {"detect_s": 3.1},
+        {"needless": 1},
         {"heal_s": None},
         {"false_alerts": 1},
         {"missed_alerts": 1},
@@ -74,6 +80,61 @@ def test_sight_shows_a_sign_only_when_it_is_new(sign: str, change: dict[str, obj
 def test_outcome_is_good_only_if_all_is(change: dict[str, object]) -> None:
     assert GOOD.is_good
     assert not replace(GOOD, **change).is_good  # type: ignore[arg-type]  # of the table above
+
+
+def test_outcome_is_good_without_a_sign_where_there_was_nothing_to_notice() -> None:
+    assert replace(GOOD, detect_s=None, detect_within_s=None, needless=0).is_good
+    assert replace(GOOD, detect_s=3.0).is_good  # the limit itself
+
+
+def test_scenario_says_how_soon_it_has_to_be_noticed() -> None:
+    within = {one.name: one.detect_within_s for one in SCENARIOS}
+    dead = {"abort", "close 1001", "close 1008", "half_open", "abort, duplicate, reorder"}
+    assert {name for name in within if within[name] == 3.0} == dead
+    assert {name for name in within if within[name] is None} == {
+        "calm", "quiet market", "no_ping", "reorder",
+    }  # fmt: skip
+    # Before the venue closes, as it has announced.
+    assert (within["server_shutdown"], within["shutdown, skip, rest_lag"]) == (5.0, 4.0)
+    assert (within["silent"], within["skew"]) == (3.5, 10.0)
+
+
+def cells(change: dict[str, object], *headers: str) -> tuple[object, ...]:
+    board = Scoreboard(Progress(), 1)
+    board.add("x", replace(GOOD, **change))  # type: ignore[arg-type]  # of the tables below
+    found = {column.header: [*column.cells] for column in board.table.columns}
+    return tuple(cell for header in headers for cell in found[header])
+
+
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        ({}, "0.4"),
+        ({"detect_s": None}, "never > 3.0"),
+        ({"detect_s": 3.12}, "3.1 > 3.0"),
+        ({"detect_s": None, "detect_within_s": None}, "-"),
+    ],
+)
+def test_table_shows_when_it_was_noticed_or_that_it_was_too_late(
+    change: dict[str, object], shown: str
+) -> None:
+    assert cells(change, "detected s") == (shown,)
+
+
+@pytest.mark.parametrize(
+    ("change", "shown"),
+    [
+        ({}, ("1.2", "-")),
+        ({"heal_s": None}, ("never", "-")),
+        ({"needless": 0}, ("-", "0")),
+        ({"needless": 2}, ("-", "2")),
+        ({"needless": 0, "heal_s": None}, ("never", "0")),
+    ],
+)
+def test_table_shows_what_was_needless_where_nothing_was_wrong_and_else_when_it_was_healed(
+    change: dict[str, object], shown: tuple[str, str]
+) -> None:
+    assert cells(change, "healed s", "needless") == shown
 
 
 def test_outcome_of_ids_that_are_served_nowhere_is_good_when_exactly_those_are_lost() -> None:
@@ -108,6 +169,6 @@ def test_chosen_of_an_unknown_name_says_which_there_are() -> None:
     assert [one.name for one in chosen(SCENARIOS, ["skip", "abort"])] == ["skip", "abort"]
     assert len(chosen(SCENARIOS, [])) == len(SCENARIOS)
     with pytest.raises(
-        ValueError, match=r"expected faults of 'calm', 'abort',.*found 'fire', 'a, b'"
+        ValueError, match=r"expected faults of 'calm', 'quiet market',.*found 'fire', 'a, b'"
     ):
         chosen(SCENARIOS, ["fire", "a, b"])
