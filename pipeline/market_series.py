@@ -84,7 +84,12 @@ class MarketSeries:
         self._detector = detector_of([config], plugins, sampling)
         self._windows = Windows(self._detector.sums(), caps=self._detector.caps)
         self._spot = Spot([config], every_us=self._every_us)
-        self._episodes = Episodes([MARKET_SYMBOL], [config], every_us=self._every_us)
+        self._episodes = Episodes(
+            [MARKET_SYMBOL],
+            [config],
+            every_us=self._every_us,
+            forward_fill_us=sampling.forward_fill,
+        )
         self._level = 0  # the sum of all returns so far, in units
         self._end_us = NEVER
 

@@ -84,7 +84,8 @@ def episodes_of(run: KlinesRun, rules: EpisodesConfig) -> list[tuple[int, int]]:
     One that is open lasts to the end of the file.
     """
     last_us = int(run.end_us[-1])
-    made = Episodes([run.symbol], [rules], every_us=run.every_us)
+    fill_us = run.forward_fill_us
+    made = Episodes([run.symbol], [rules], every_us=run.every_us, forward_fill_us=fill_us)
     return [
         (one.start_us, last_us if one.end_us is None else one.end_us)
         for one in made.push(scored_rows(run, rules))

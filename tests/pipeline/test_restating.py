@@ -180,3 +180,22 @@ def test_thresholds_of_a_restored_engine_are_those_of_its_own_configuration() ->
     after.restore(before.snapshot())
     told = after.health(venue_us=None).select("enter", "major", "critical").row(0)
     assert told == (50.0, 60.0, 70.0)
+
+
+def test_alert_that_lapsed_is_told_once_though_its_end_lies_before_what_is_told_again() -> None:
+    # Nothing is traded from 156 to 200. The price holds for ten seconds, and with it the score.
+    trades = noisy(220, jump_at=150).filter(~pl.col("trade_id").is_between(157, 200))
+    trades = trades.with_columns(trade_id=pl.int_range(1, trades.height + 1))
+    shard = engine("30s")
+    told = [shard.step(ids(trades, 1, 156))]
+    told += [shard.step(NONE, clock_us=at(second)) for second in range(157, 199)]
+    (ended,) = told[-1].alerts.iter_rows(named=True)
+    assert (ended["status"], ended["end_time"].timestamp() * S) == ("closed", at(166))
+    # What comes too late is in a past that is kept since 186, when the alert was open.
+    shard.step(pl.concat([ids(trades, 157, 157), ids(trades, 159, 161)]))
+    shard.give_up("AUSDT", 158)
+    shard.step(NONE)
+    healed = shard.step(NONE, backfilled=ids(trades, 158, 158))
+    assert healed.bars["trades"][-4:].to_list() == [1, 1, 1, 1]
+    assert healed.bars["open_time"].to_physical().min() > at(166)  # type: ignore[operator]
+    assert healed.alerts.is_empty()

@@ -222,7 +222,5 @@ def test_market_of_these_properties_has_budgets_in_force() -> None:
     engine = ShardEngine(SYMBOLS, config)
     engine.step(market(1, config))
     engine.step(NONE, clock_us=end_us(config))
-    severity = EPISODES["severity"]
-    assert isinstance(severity, dict)
-    levels = engine.snapshot()["spot.levels"].to_list()
-    assert all(one != list(severity.values()) for one in levels)
+    in_force = engine.health(venue_us=None).select("enter", "major", "critical")
+    assert all(one != (3.0, 4.0, 5.0) for one in in_force.iter_rows())

@@ -50,6 +50,7 @@ def made(alerts: list[tuple[int, str]], days: int = 5) -> KlinesRun:
         rows=len(score),
         rejected=0,
         every_us=MINUTE_US,
+        forward_fill_us=5 * MINUTE_US,
         end_us=minutes_us(1) + np.arange(len(score)) * MINUTE_US,
         close=np.where(score > 1.0, 101.0, 100.0),
         score=score,
