@@ -134,9 +134,7 @@ class Analysis:
         first = len(self._features.statistics.sums)
         scores = self._detector.score(samples, columns, first)
         in_force = self._spot.push(index, end_us, scores)
-        episodes = self._episodes.push(
-            ScoredRows(index, end_us, close, columns.log_return, scores, in_force)
-        )
+        episodes = self._episodes.push(ScoredRows(index, end_us, scores, in_force))
         # Series by series: an expression costs more than a small column.
         features = pl.DataFrame(
             [

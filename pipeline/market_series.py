@@ -122,9 +122,7 @@ class MarketSeries:
         in_force = self._spot.push(index, all_us, scores)
         agrees = (np.abs(median) >= self._exit) & (np.sign(median) == scores.direction)
         in_force[~agrees, 0] = np.inf
-        episodes = self._episodes.push(
-            ScoredRows(index, all_us, close, columns.log_return, scores, in_force)
-        )
+        episodes = self._episodes.push(ScoredRows(index, all_us, scores, in_force))
         return MarketRows(
             end_us,
             np.array([np.nan if mean is None else mean * UNIT for mean in means]),

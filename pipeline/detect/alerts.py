@@ -15,6 +15,19 @@ if TYPE_CHECKING:
     from pipeline.detect.episodes import Episode
 
 
+#: Of the highest score and the return it is of; they change together, when it rises.
+PEAK_COLUMNS = (
+    "peak_time",
+    "peak_score",
+    "move_bp",
+    "direction",
+    "horizon_s",
+    "samples",
+    "window_start",
+    "window_end",
+)
+
+
 def alerts_frame(episodes: Sequence[Episode], detector: str) -> pl.DataFrame:
     """Return episodes as ALERTS rows; an id names symbol, detector and start."""
     rows = [

@@ -30,8 +30,7 @@ class Episode:
     peak_us: int
     peak_score: float
     threshold: float  # the score that was enough to start it
-    base_close: float  # before the return that started it
-    move_bp: float  # from there to the peak
+    move_bp: float  # the return of the peak, and what it was judged by
     direction: int
     horizon_us: int | None  # this and the window null where every trade is a sample
     samples: int
@@ -52,7 +51,7 @@ _TIMES = (
     "window_end_us",
     "revision",
 )
-_FIGURES = ("peak_score", "base_close", "move_bp")
+_FIGURES = ("peak_score", "move_bp")
 _THRESHOLDS = ("enter", "exit", "major", "critical")
 
 
@@ -73,8 +72,6 @@ class ScoredRows:
 
     symbol_index: NDArray[np.int32]
     end_us: NDArray[np.int64]  # of the grid step
-    close: NDArray[np.float64]
-    log_return: NDArray[np.float64]
     scores: Scores
     in_force: NDArray[np.float64]  # by row: the minor, major and critical threshold
 
@@ -201,29 +198,15 @@ class Episodes:
         cooling = watch.quiet_until_us is not None and now_us < watch.quiet_until_us
         if cooling or abs(scores.move_bp[row]) < config.min_move_bp:
             return None
-        horizon_us = window_end_us = window_start_us = None
-        if self._every_us is not None:
-            horizon_us = int(scores.horizon_steps[row]) * self._every_us
-            window_end_us = now_us - horizon_us
-            window_start_us = window_end_us - int(scores.window_steps[row]) * self._every_us
-        score = float(scores.score[row])
         watch.thresholds = thresholds_of(config, rows.in_force[row])
         watch.episode = Episode(
             symbol=self._symbols[index],
-            severity=severity_of(score, watch.thresholds),
+            severity=severity_of(float(scores.score[row]), watch.thresholds),
             start_us=now_us,
             end_us=None,
-            peak_us=now_us,
-            peak_score=score,
             threshold=watch.thresholds.enter,
-            base_close=float(rows.close[row] / np.exp(scores.move_bp[row] / 1e4)),
-            move_bp=float(scores.move_bp[row]),
-            direction=int(scores.direction[row]),
-            horizon_us=horizon_us,
-            samples=int(scores.samples[row]),
-            window_start_us=window_start_us,
-            window_end_us=window_end_us,
             revision=0,
+            **peak_facts(scores, row, now_us, self._every_us),
         )
         watch.calm_since_us, watch.scored_us = None, now_us
         self.started[index] += 1
@@ -239,7 +222,12 @@ class Episodes:
             return None
         watch.scored_us = now_us
         if score > episode.peak_score:
-            watch.episode = self._rise(episode, row, rows, thresholds)
+            watch.episode = replace(
+                episode,
+                severity=severity_of(score, thresholds),
+                revision=episode.revision + 1,
+                **peak_facts(rows.scores, row, now_us, self._every_us),
+            )
         if score >= thresholds.exit:
             watch.calm_since_us = None
         else:
@@ -267,19 +255,31 @@ class Episodes:
         watch.quiet_until_us = quiet_until_us
         return replace(episode, end_us=end_us, revision=episode.revision + 1)
 
-    def _rise(
-        self, episode: Episode, row: int, rows: ScoredRows, thresholds: Thresholds
-    ) -> Episode:
-        score = float(rows.scores.score[row])
-        return replace(
-            episode,
-            severity=severity_of(score, thresholds),
-            peak_us=int(rows.end_us[row]),
-            peak_score=score,
-            move_bp=float(np.log(rows.close[row] / episode.base_close) * 1e4),
-            direction=int(rows.scores.direction[row]),
-            revision=episode.revision + 1,
-        )
+
+def peak_facts(scores: Scores, row: int, now_us: int, every_us: int | None) -> dict[str, Any]:
+    """Return what an episode says of its peak: the score, the return, and what that was judged by.
+
+    Args:
+        scores: Of rows.
+        row: That of the peak.
+        now_us: When its grid step ends.
+        every_us: The grid step; null where every trade is a sample.
+    """
+    horizon_us = window_start_us = window_end_us = None
+    if every_us is not None:
+        horizon_us = int(scores.horizon_steps[row]) * every_us
+        window_end_us = now_us - horizon_us
+        window_start_us = window_end_us - int(scores.window_steps[row]) * every_us
+    return {
+        "peak_us": now_us,
+        "peak_score": float(scores.score[row]),
+        "move_bp": float(scores.move_bp[row]),
+        "direction": int(scores.direction[row]),
+        "horizon_us": horizon_us,
+        "samples": int(scores.samples[row]),
+        "window_start_us": window_start_us,
+        "window_end_us": window_end_us,
+    }
 
 
 def open_since_us(held: Mapping[str, NDArray[np.generic]]) -> int | None:

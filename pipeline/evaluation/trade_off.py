@@ -98,7 +98,6 @@ def scored_rows(run: KlinesRun, rules: EpisodesConfig) -> ScoredRows:
     rows = np.arange(len(run.close))
     with np.errstate(invalid="ignore"):
         moves = np.log(run.close / run.close[np.maximum(rows - steps, 0)])
-        returns = np.diff(np.log(run.close), prepend=np.nan)
     scores = Scores(
         score=run.score,
         direction=np.sign(np.nan_to_num(moves)).astype(np.int8),
@@ -109,7 +108,7 @@ def scored_rows(run: KlinesRun, rules: EpisodesConfig) -> ScoredRows:
     )
     symbol_index = np.zeros(len(rows), dtype=np.int32)
     in_force = Spot([rules], every_us=run.every_us).push(symbol_index, run.end_us, scores)
-    return ScoredRows(symbol_index, run.end_us, run.close, returns, scores, in_force)
+    return ScoredRows(symbol_index, run.end_us, scores, in_force)
 
 
 def _entering_at(detector: DetectorConfig, enter: float) -> EpisodesConfig:

@@ -3,7 +3,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
 from pipeline.detect.alerts import alerts_frame
@@ -22,14 +21,11 @@ CONFIG = EpisodesConfig(enter=6.0, exit=3.0, hold="3s", cool_down="5s", min_move
 
 
 def rows(*scores: float, start_s: int = 100, move_bp: float = 20.0, symbol: int = 0) -> ScoredRows:
-    """One row a second; every move is `move_bp` up from a close of 100."""
+    """One row a second; every move is of `move_bp`."""
     count = len(scores)
-    close = np.full(count, 100.0 * np.exp(move_bp / 1e4))
     return ScoredRows(
         symbol_index=np.full(count, symbol, dtype=np.int32),
         end_us=(start_s + np.arange(count)) * S,
-        close=close,
-        log_return=np.full(count, move_bp / 1e4),
         scores=Scores(
             score=np.array(scores),
             direction=np.full(count, np.sign(move_bp), dtype=np.int8),
@@ -73,7 +69,6 @@ def test_episode_starts_at_enter_and_tells_what_judged_it() -> None:
         peak_us=101 * S,
         peak_score=6.0,
         threshold=6.0,
-        base_close=pytest.approx(100.0),
         move_bp=20.0,
         direction=1,
         horizon_us=S,
@@ -94,14 +89,32 @@ def test_episode_rises_with_its_peak_and_its_severity_never_falls() -> None:
     assert summary(higher) == (100, None, 12.0, "critical", 2)
 
 
-def test_episode_that_rises_tells_the_move_from_its_base_as_a_log_return() -> None:
+def judged(
+    score: float, at_s: int, *, move_bp: float, horizon: int, samples: int, window: int
+) -> ScoredRows:
+    """One row, with all that it is judged by."""
+    numbers = [np.array([value]) for value in (horizon, samples, window)]
+    sign = np.array([np.sign(move_bp)], dtype=np.int8)
+    return replace(
+        rows(score, start_s=at_s),
+        scores=Scores(np.array([score]), sign, np.array([move_bp]), *numbers),
+    )
+
+
+def test_all_that_an_episode_says_of_its_peak_is_of_its_highest_score() -> None:
     watch = episodes()
-    watch.push(rows(6.0, move_bp=20.0))
-    (risen,) = watch.push(rows(9.0, start_s=101, move_bp=-1000.0))
-    # 100 e^-0.1 from a base of 100: a plain ratio would be 952 basis points down.
-    assert risen.base_close == pytest.approx(100.0)
-    assert risen.move_bp == pytest.approx(-1000.0)
-    assert (risen.direction, risen.peak_us) == (-1, 101 * S)
+    watch.push(judged(6.5, 1000, move_bp=20.0, horizon=5, samples=300, window=300))
+    # A lower score, whatever it is of, changes nothing.
+    lower = judged(6.5, 1001, move_bp=-90.0, horizon=30, samples=1, window=7)
+    assert watch.push(lower) == []
+    higher = judged(9.0, 1002, move_bp=-35.0, horizon=15, samples=280, window=600)
+    (risen,) = watch.push(higher)
+    assert (risen.start_us, risen.peak_us, risen.peak_score) == (1000 * S, 1002 * S, 9.0)
+    assert (risen.move_bp, risen.direction, risen.horizon_us) == (-35.0, -1, 15 * S)
+    assert (risen.samples, risen.window_start_us, risen.window_end_us) == (280, 387 * S, 987 * S)
+    other = episodes()
+    other.restore(0, watch.snapshot(0))
+    assert other.open_episode(0) == risen
 
 
 def test_episode_ends_once_the_score_stayed_below_exit_for_the_hold() -> None:
