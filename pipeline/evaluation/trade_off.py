@@ -112,12 +112,10 @@ def scored_rows(run: KlinesRun, rules: EpisodesConfig) -> ScoredRows:
 
 
 def _entering_at(detector: DetectorConfig, enter: float) -> EpisodesConfig:
-    """Return a detector's rules with another score to start at; the lowest severity follows."""
+    """Return a detector's rules with another score to start at."""
     if enter <= detector.exit:
         raise ValueError(f"expected enter above exit {detector.exit:g}, found {enter:g}")
-    severity = detector.severity
-    lowest = severity.model_copy(update={"minor": min(severity.minor, enter)})
-    return detector.model_copy(update={"enter": enter, "severity": lowest, "budget": None})
+    return detector.model_copy(update={"enter": enter, "budget": None})
 
 
 def _budgeted(detector: DetectorConfig, minor: float) -> EpisodesConfig:

@@ -24,7 +24,7 @@ EPISODES = {
     "min_move_bp": 0.0,
     "hold": "3s",
     "cool_down": "5s",
-    "severity": {"minor": 3.0, "major": 4.0, "critical": 5.0},
+    "severity": {"major": 4.0, "critical": 5.0},
 }
 DETECTORS = {
     "zscore": {"name": "zscore", "window": 20},

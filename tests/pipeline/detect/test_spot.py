@@ -152,9 +152,7 @@ def test_tail_that_has_no_shape_is_exponential() -> None:
 
 
 def test_threshold_of_a_rate_that_no_score_reaches_is_the_exit() -> None:
-    often = rules(
-        budget={**BUDGET, "minor": "1000/h"}, exit=2.5, enter=4.0, severity={"minor": 4.0}
-    )
+    often = rules(budget={**BUDGET, "minor": "1000/h"}, exit=2.5, enter=4.0)
     assert push(spot(often), spaced(4, [5.0] * 60))[-1][0] == 2.5
 
 

@@ -95,7 +95,7 @@ def test_budget_summary_is_of_the_files_with_a_day() -> None:
 
 
 def test_budget_trade_off_of_a_rarer_budget_has_fewer_alerts() -> None:
-    detector = minutes_config(["detector.enter=4", "detector.severity.minor=4"]).detector
+    detector = minutes_config(["detector.enter=4"]).detector
     often, rare = budget_trade_off([], {"made": [made([])]}, detector, (20.0, 0.5))
     # Three days of twelve under the fixed score of 4, then twelve a day or none.
     assert (often["budget_per_day"], often["alerts_per_day"]) == (20.0, 12.0)
