@@ -51,6 +51,7 @@ def made(alerts: list[tuple[int, str]], days: int = 5) -> KlinesRun:
         rows=len(score),
         rejected=0,
         every_us=MINUTE_US,
+        forward_fill_us=5 * MINUTE_US,
         end_us=minutes_us(1) + np.arange(len(score)) * MINUTE_US,
         close=np.where(score > 1.0, 101.0, 100.0),
         score=score,
@@ -95,7 +96,7 @@ def test_budget_summary_is_of_the_files_with_a_day() -> None:
 
 
 def test_budget_trade_off_of_a_rarer_budget_has_fewer_alerts() -> None:
-    detector = minutes_config(["detector.enter=4", "detector.severity.minor=4"]).detector
+    detector = minutes_config(["detector.enter=4"]).detector
     often, rare = budget_trade_off([], {"made": [made([])]}, detector, (20.0, 0.5))
     # Three days of twelve under the fixed score of 4, then twelve a day or none.
     assert (often["budget_per_day"], often["alerts_per_day"]) == (20.0, 12.0)
