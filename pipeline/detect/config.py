@@ -46,6 +46,16 @@ class BudgetConfig(Section):
     major: _Rate
     critical: _Rate
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_for_each(cls, raw: object) -> object:
+        if isinstance(raw, dict | cls):
+            return raw
+        raise ValueError(
+            "expected minor, major and critical, such as "
+            f"{{minor: 0.5/d, major: 3/30d, critical: 1/30d}}, found {raw!r}"
+        )
+
     @model_validator(mode="after")
     def _ever_rarer(self) -> Self:
         if not self.minor.per_day > self.major.per_day > self.critical.per_day:

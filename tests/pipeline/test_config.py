@@ -404,6 +404,19 @@ def test_config_with_a_budget_is_written_as_it_was_read(tmp_path: Path) -> None:
     assert Config.model_validate(config.model_dump(mode="json")) == config
 
 
+@pytest.mark.parametrize("budget", ["0.5/d", 0.5, ["0.5/d"]])
+def test_config_with_one_rate_as_budget_says_that_there_are_three(
+    tmp_path: Path, budget: object
+) -> None:
+    text = f"symbols: [A]\ndetector: {{budget: {budget}}}"
+    assert problems_of(tmp_path, text) == [
+        (
+            "detector.budget: expected minor, major and critical, such as "
+            f"{{minor: 0.5/d, major: 3/30d, critical: 1/30d}}, found {budget!r}"
+        ),
+    ]
+
+
 def test_config_with_budgets_that_are_none_says_what_is_wrong(tmp_path: Path) -> None:
     text = """
     symbols: [BTCUSDT, ETHUSDT]
