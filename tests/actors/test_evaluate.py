@@ -11,7 +11,8 @@ from rich.console import Console
 
 from actors.cli import main
 from actors.evaluate import nab_table, seeds_of
-from pipeline.evaluation.ablation import SEEDS
+from pipeline.config import Config
+from pipeline.evaluation.ablation import CHANGES, SEEDS
 from pipeline.evaluation.sim import CHOSEN_ON, REPORTED_ON, warning_about
 from tests.pipeline.evaluation.minutes import write_minutes
 
@@ -35,14 +36,17 @@ def test_evaluate_sim_reports_both_detectors_on_every_setting(
 
 
 def test_evaluate_ablation_changes_one_choice_at_a_time(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    by_trade_name = "no uniform clock: the classic score, trade by trade"
+    few = {name: CHANGES[name] for name in ("as it is", by_trade_name, "not capped", "no floor")}
+    monkeypatch.setattr("pipeline.evaluation.ablation.CHANGES", few)  # the others take as long
     assert main(["evaluate", "ablation", "--seeds", "700-700", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["seeds"] == [700]
     changes = report["changes"]
     as_it_is, uncapped = changes["as it is"], changes["not capped"]
-    by_trade = changes["no uniform clock: the classic score, trade by trade"]
+    by_trade = changes[by_trade_name]
     assert by_trade["false_alarms_per_day"] > 5 * as_it_is["false_alarms_per_day"]
     assert uncapped["aftershock_recall"] < 0.5 < as_it_is["aftershock_recall"]
     # Whatever is changed, it is the same as the default where it says nothing.
@@ -65,6 +69,11 @@ def test_table_of_the_benchmark_cuts_no_name_in_a_narrow_terminal() -> None:
     cells = (line.split("│")[1].strip() for line in text.splitlines() if line.startswith("│"))
     assert "".join(cells) == name
     assert "12.34" in text
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_every_change_of_the_ablation_is_a_configuration(name: str) -> None:
+    Config.model_validate({"symbols": ["AUSDT"], **CHANGES[name]})
 
 
 def test_seeds_that_are_reported_are_not_those_that_parameters_were_chosen_on() -> None:
