@@ -84,6 +84,7 @@ def test_config_with_symbols_only_has_the_documented_defaults(tmp_path: Path) ->
             "history": "1h",
         },
         "storage": {"directory": "data"},
+        "books": None,
     }
 
 
