@@ -16,7 +16,7 @@ from pipeline.venues.rows import UNDECODABLE, Rejection, decode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeline.orderbook import Level
+    from pipeline.book_side import Level
 
 
 class _Level(msgspec.Struct, gc=False):

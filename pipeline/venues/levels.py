@@ -8,7 +8,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from decimal import Decimal
 
-    from pipeline.orderbook import Level
+    from pipeline.book_side import Level
 
 #: Why a book with other levels is rejected.
 UNSOUND = "expected prices above zero and sizes of zero or more"

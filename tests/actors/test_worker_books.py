@@ -16,8 +16,9 @@ import pytest
 
 from actors.exchange.connection import Connection
 from actors.symbol import SymbolWorker
+from pipeline.book_side import Level
 from pipeline.exchange.book import Book
-from pipeline.orderbook import Level, NumberedBook
+from pipeline.orderbook import NumberedBook
 from tests.actors.test_worker_connections import Venue, count
 from tests.waiting import DEADLINE_S, wait_until
 from tests.workers import Coordination, accounted, market, running
@@ -56,8 +57,8 @@ def kept(worker: SymbolWorker, symbol: str) -> tuple[int | None, list[Level], li
     """Return the last update of a book, and all of its levels."""
     assert worker._books is not None
     with worker._books._lock:
-        books = worker._books._books
-        book = books._lines[books._current or 0][symbol].book
+        current = worker._books._books._current
+        book = current[symbol].book if current else NumberedBook()
         assert isinstance(book, NumberedBook)
         return book.last_id, book.bids.best(10_000), book.asks.best(10_000)
 
@@ -159,7 +160,7 @@ def test_book_with_a_change_missing_is_made_anew_and_the_others_are_left(live: L
 def test_book_whose_stream_the_venue_forgot_is_subscribed_again_and_made_anew(
     live: Live, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("pipeline.books.ANSWER_US", 1_000_000)
+    monkeypatch.setattr("pipeline.followed_book.ANSWER_US", 1_000_000)
     worker, seen, venue = live
     status, before, name = worker._feed.status(), resyncs(seen), "btcusdt@depth@100ms"
     connection = venue.connections()[-1]
