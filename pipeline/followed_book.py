@@ -148,6 +148,8 @@ class FollowedBook:
 
     def _hear(self, now_us: int) -> None:
         self._heard_us = now_us
+        if self._wait_us == _FIRST_WAIT_US:  # it came unasked, and needs no more time to come
+            self._due_us = min(self._due_us, now_us)
         self._awaited_us = None
         self._doubted = self.silent = False
 

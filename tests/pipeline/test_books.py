@@ -133,10 +133,20 @@ def test_streamed_snapshot_has_ten_seconds_to_come_with_the_subscription() -> No
     made.connect([1], 1, 0)
     assert made.wanting(10 * S - 1) == {1: []}
     assert made.wanting(10 * S) == {1: ["A"]}
-    made.take(1, [snapshot()], 10 * S)
+    made.take(1, [snapshot()], 2 * S)
     assert made.wanting(10 * S) == {1: []}
-    made.take(1, [Change("A", levels((9, 0)), [], checksum=1)], 11 * S)
-    assert (resyncs(made), made.wanting(11 * S)) == (1, {1: ["A"]})
+
+
+def test_streamed_book_that_has_come_and_is_lost_waits_no_longer() -> None:
+    made = Books(["A"], lambda: ChecksumBook(10, checksum), 1, streamed=True)
+    made.connect([1], 1, 0)
+    broken = Change("A", levels((9, 0)), [], checksum=1)
+    made.take(1, [snapshot(), broken], 2 * S)
+    assert (resyncs(made), made.wanting(2 * S)) == (1, {1: ["A"]})
+    made.asked(1, ["A"], 2 * S)
+    made.take(1, [snapshot(), broken], 2 * S)
+    assert (resyncs(made), made.wanting(3 * S - 1)) == (2, {1: []})
+    assert made.wanting(3 * S) == {1: ["A"]}
 
 
 def test_book_in_doubt_is_hidden_until_a_change_proves_it() -> None:
