@@ -135,9 +135,12 @@ class Books:
             one.renew(now_us)
 
     def wanting(self, now_us: int) -> dict[int, list[str]]:
-        """Return, by connection, the books that a snapshot is to be asked for now."""
+        """Return, by connection, the books to ask a snapshot for now, longest due first."""
         return {
-            line: [symbol for symbol, one in followed.items() if one.wants(now_us)]
+            line: sorted(
+                (symbol for symbol, one in followed.items() if one.wants(now_us)),
+                key=lambda symbol: followed[symbol].due_us,
+            )
             for line, followed in self._lines.items()
         }
 

@@ -65,6 +65,7 @@ class FollowedBook:
     Attributes:
         book: Itself.
         silent: It was given up because it said nothing: the subscription may be gone.
+        due_us: No snapshot is asked for before.
     """
 
     def __init__(
@@ -75,7 +76,7 @@ class FollowedBook:
         self._levels = levels
         self._counts = counts
         self._heard_us = now_us
-        self._due_us = due_us
+        self.due_us = due_us
         self._wait_us = _FIRST_WAIT_US
         self._awaited_us: int | None = None
         self._doubted = False
@@ -139,17 +140,17 @@ class FollowedBook:
 
     def wants(self, now_us: int) -> bool:
         """Return whether to ask for a snapshot now."""
-        return not self.book.synced and now_us >= self._due_us
+        return not self.book.synced and now_us >= self.due_us
 
     def asked(self, now_us: int) -> None:
         """Take it that a snapshot was asked for: not again before a wait, that doubles."""
-        self._due_us = now_us + self._wait_us
+        self.due_us = now_us + self._wait_us
         self._wait_us = min(2 * self._wait_us, _LAST_WAIT_US)
 
     def _hear(self, now_us: int) -> None:
         self._heard_us = now_us
         if self._wait_us == _FIRST_WAIT_US:  # it came unasked, and needs no more time to come
-            self._due_us = min(self._due_us, now_us)
+            self.due_us = min(self.due_us, now_us)
         self._awaited_us = None
         self._doubted = self.silent = False
 
@@ -159,7 +160,7 @@ class FollowedBook:
 
     def _lose(self, now_us: int) -> None:
         self._counts.resyncs += 1
-        if now_us - self._due_us > _LAST_WAIT_US:
+        if now_us - self.due_us > _LAST_WAIT_US:
             self._wait_us = _FIRST_WAIT_US
-        self._due_us = max(self._due_us, now_us)
+        self.due_us = max(self.due_us, now_us)
         self._awaited_us, self._doubted = None, False

@@ -95,7 +95,7 @@ def test_book_with_a_gap_is_hidden_asked_for_at_once_and_counted() -> None:
 
     assert prices(made) == (None, None, None)
     assert resyncs(made) == 1
-    assert made.wanting(5 * S) == {1: ["A", "B"]}
+    assert made.wanting(5 * S) == {1: ["B", "A"]}  # longest due first
     assert made.silent(1, ["A"]) == []
     made.start(snapshot(11), 5 * S)
     assert prices(made)[0] == 9.5
