@@ -5,10 +5,10 @@ a number that is missing is a gap. And a snapshot and changes in one stream, eac
 the best levels (`ChecksumBook`, Kraken): another checksum is a mismatch. After either the book is
 empty, says so, and waits for a snapshot. Prices and sizes are decimals with the digits as sent.
 
-Changes that waited are applied together, which is exact under either rule and costs less. Numbered
-ones become one change with the last size of each price. Where a book ends at a depth that is not
-allowed: a price that a change pushed out, and that was cancelled there unseen, would be back when
-the way is free again. So each is applied, and what is spared is the checksums but the last.
+Changes that waited are applied together, which is exact under either rule. Numbered ones become one
+change with the last size of each price. Where a book ends at a depth that is not allowed: a price
+that a change pushed out, and that was cancelled there unseen, would be back when the way is free
+again. So each is applied, and what is spared is the checksums but the last.
 """
 
 from __future__ import annotations
