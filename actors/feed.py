@@ -13,7 +13,7 @@ from actors.line import Line, LineOptions
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from actors.frame_buffer import FrameBuffer
+    from actors.frame_buffer import Sink
     from pipeline.backoff import Backoff
     from pipeline.venues.protocol import Connection
 
@@ -86,7 +86,7 @@ class Feed:
     def __init__(
         self,
         connection: Connection,
-        buffer: FrameBuffer,
+        buffer: Sink,
         *,
         name: str,
         backoff: Backoff,

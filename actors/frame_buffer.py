@@ -4,6 +4,17 @@ from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+
+class Sink(Protocol):
+    """Where the threads that read connections put what they read."""
+
+    def append(self, message: bytes, receive_us: int, line: int) -> None:
+        """Take a message of a connection; returns at once."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,3 +66,23 @@ class FrameBuffer:
         with self._lock:
             batches, self._batches, self._room = self._batches, {}, self._max_frames
         return [batches[line] for line in sorted(batches)]
+
+
+class SortingSink:
+    """Puts messages about books into a room of their own: neither kind can crowd out the other.
+
+    Args:
+        trades: Takes all other messages.
+        books: Takes those.
+        is_book: Tells them apart, cheaply.
+    """
+
+    def __init__(self, trades: Sink, books: Sink, is_book: Callable[[bytes], bool]) -> None:
+        self._trades = trades
+        self._books = books
+        self._is_book = is_book
+
+    def append(self, message: bytes, receive_us: int, line: int) -> None:
+        """Take a message of a connection."""
+        sink = self._books if self._is_book(message) else self._trades
+        sink.append(message, receive_us, line)

@@ -21,7 +21,7 @@ from actors.trust import distrust
 if TYPE_CHECKING:
     import ssl
 
-    from actors.frame_buffer import FrameBuffer
+    from actors.frame_buffer import Sink
     from pipeline.venues.protocol import Connection
 
 logger = logging.getLogger(__name__)
@@ -62,7 +62,7 @@ class Line:
         self,
         number: int,
         connection: Connection,
-        buffer: FrameBuffer,
+        buffer: Sink,
         name: str,
         options: LineOptions,
         changed: threading.Event,

@@ -10,9 +10,11 @@ from rich.console import Console
 from rich.table import Table
 
 from pipeline.durations import SECOND
-from pipeline.report import COUNTS
+from pipeline.report import BOOK_COUNTS, BOOK_PRICES, COUNTS, has_books
 
 if TYPE_CHECKING:
+    import polars as pl
+
     from pipeline.board import BoardSnapshot
     from pipeline.budget import Spending
 
@@ -41,6 +43,8 @@ def status_table(report: dict[str, Any], snapshot: BoardSnapshot, spending: Spen
     # A table in a pipe is for reading too: 80 columns would cut it.
     console = Console(width=None if sys.stdout.isatty() else 200)
     console.print(table)
+    if has_books(snapshot.health):
+        console.print(_books_table(snapshot.health))
     restarts = report["restarts"]
     console.print(
         f"{report['venue']} for {report['seconds']:.0f} s, {snapshot.trades_per_s:.0f} trades/s, "
@@ -64,6 +68,23 @@ def status_table(report: dict[str, Any], snapshot: BoardSnapshot, spending: Spen
     ban = limits_report(spending)["ban"]
     if ban is not None:
         console.print(f"no requests until {ban['until']}: {ban['reason']}")
+
+
+def _books_table(health: pl.DataFrame) -> Table:
+    """Return one row a symbol about its order book; prices are blank while it is not known."""
+    table = Table(title="order books")
+    for column in ("symbol", *BOOK_PRICES, *BOOK_COUNTS):
+        table.add_column(
+            column.removeprefix("book_"), justify="left" if column == "symbol" else "right"
+        )
+    for row in health.iter_rows(named=True):
+        table.add_row(
+            row["symbol"],
+            *("-" if row[name] is None else f"{row[name]:.10g}" for name in ("bid", "ask")),
+            "-" if row["imbalance"] is None else f"{row['imbalance']:+.2f}",
+            *("-" if row[name] is None else f"{row[name]:,}" for name in BOOK_COUNTS),
+        )
+    return table
 
 
 def _latencies(latency_ms: dict[str, dict[str, float]]) -> str:

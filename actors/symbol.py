@@ -12,11 +12,12 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 from actors.allowance import Allowance
+from actors.book_keeping import ROOM, BookKeeping
 from actors.catch_up import NO_TRADES, CatchUp
 from actors.delivery import Delivery
 from actors.feed import Feed
 from actors.findings import Anchored, Checked, Expected, Fetched, Stray, Unserved, Verified
-from actors.frame_buffer import FrameBuffer
+from actors.frame_buffer import FrameBuffer, SortingSink
 from actors.intake import Intake
 from actors.line import LineOptions
 from actors.rest import RestClient
@@ -69,7 +70,8 @@ class SymbolWorker:
     Four threads: the feed reads the socket into a bounded buffer; catch-up asks over REST; the
     flush thread owns the engine; delivery pushes frames to the coordinator. When the coordinator
     does not take frames, the flush thread leaves the buffer alone; when that is full, new trades
-    are dropped, and the hole in their ids is fetched over REST later.
+    are dropped, and the hole in their ids is fetched over REST later. Where order books are kept,
+    a thread of their own does so, and one asks for snapshots; trades do not wait for either.
 
     Args:
         shard: Its name and symbols.
@@ -91,6 +93,7 @@ class SymbolWorker:
             config.venue.name,
             websocket_url=config.venue.websocket_url,
             rest_url=config.venue.rest_url,
+            book_levels=None if config.books is None else config.books.levels,
         )
         self._push = push
         self._allowance = Allowance(budget, self._venue.limits, self._venue.used_weight)
@@ -124,9 +127,11 @@ class SymbolWorker:
         self._buffer = FrameBuffer(self._config.actors.max_buffered_trades)
         trust = trust_of(self._config.venue.ca_file)
         jitter = random.Random()  # noqa: S311 - must differ from process to process, no secret
+        room = FrameBuffer(ROOM)
+        has_books = self._venue.book_levels is not None
         self._feed = Feed(
             self._venue.connection(symbols),
-            self._buffer,
+            SortingSink(self._buffer, room, self._venue.is_book) if has_books else self._buffer,
             name=self._shard.name,
             backoff=Backoff(jitter),
             may_dial=self._allowance.dial_wait_s,
@@ -135,15 +140,32 @@ class SymbolWorker:
             life_s=jitter.uniform(0.8, 1.0) * self._config.actors.connection_life / SECOND,
         )
         rest = RestClient(self._allowance, trust=trust)
+        self._books = self._keeping(room, rest)
         self._catch_up = CatchUp(symbols, self._config, self._venue, rest, self._feed)
         self._intake = Intake(self._shard, self._venue, self._buffer, self._feed, self._catch_up)
         outbox = Outbox(self._shard.name, time.time_ns(), _OUTBOX_FRAMES)
         self._delivery = Delivery(outbox, self._push)
         self._flushing = threading.Thread(target=self._run, name="flush", daemon=True)
         self._catch_up.start()
+        if self._books is not None:
+            self._books.start()
         self._delivery.start()
         self._flushing.start()
         logger.info("started shard=%s symbols=%d", self._shard.name, len(symbols))
+
+    def _keeping(self, room: FrameBuffer, rest: RestClient) -> BookKeeping | None:
+        """Return what keeps the order books; null where none are wanted."""
+        if self._venue.book_levels is None:
+            return None
+        return BookKeeping(
+            self._venue,
+            self._shard.symbols,
+            self._feed,
+            room,
+            rest,
+            levels=self._venue.book_levels,
+            every_s=self._config.actors.flush / SECOND,
+        )
 
     def retune(self, config: Config) -> None:
         """Take other thresholds with the next flush."""
@@ -156,6 +178,8 @@ class SymbolWorker:
             return True
         self._feed.stop()
         self._catch_up.stop()
+        if self._books is not None:
+            self._books.stop(timeout_s)
         self._stopping.set()
         self._flushing.join(timeout_s)
         drained = self._delivery.drain(timeout_s)
@@ -172,6 +196,7 @@ class SymbolWorker:
             "flush": self._flushing.is_alive(),
             "catch-up": self._catch_up.alive,
             "delivery": self._delivery.alive,
+            "books": self._books is None or self._books.alive,
         }
         return WorkerStatus(started=True, dead=tuple(name for name in alive if not alive[name]))
 
@@ -251,6 +276,9 @@ class SymbolWorker:
             self._catch_up.verify_again()
         trades, rejected = self._intake.take()
         self._reject(rejected)
+        if self._books is not None:
+            self._books.traded(trades["symbol"].unique())
+            self._reject(self._books.rejected())
         return trades
 
     def _reject(self, rejected: pl.DataFrame) -> None:
@@ -312,6 +340,7 @@ class SymbolWorker:
             skewed=skew is not None and abs(skew.skew_us) - skew.error_us > SKEWED_US,
             behind=behind,
             unusual=unusual,
+            books=None if self._books is None else self._books.states(),
         )
 
     def _report(self, result: StepResult) -> None:

@@ -27,7 +27,9 @@ from typing import TYPE_CHECKING
 import polars as pl
 
 if TYPE_CHECKING:
-    from collections.abc import Collection, Sequence
+    from collections.abc import Collection, Mapping, Sequence
+
+    from pipeline.books import BookState
 
 #: How far the clocks of machines that are looked after are apart at most.
 SKEWED_US = 1_000_000
@@ -47,6 +49,7 @@ class FeedState:
         skewed: The venue's clock and ours differ by more than their errors allow.
         behind: Symbols of which the venue has newer trades than the stream told.
         unusual: Symbols that are silent for longer than is usual for them.
+        books: What is known of the order book of each symbol; null where none are kept.
     """
 
     connected: bool = True
@@ -58,6 +61,7 @@ class FeedState:
     skewed: bool = False
     behind: frozenset[str] = frozenset()
     unusual: frozenset[str] = frozenset()
+    books: Mapping[str, BookState] | None = None
 
 
 def conditions(

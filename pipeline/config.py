@@ -17,6 +17,7 @@ from pydantic import (
     model_validator,
 )
 
+from pipeline.books_config import BooksConfig  # noqa: TC001 - pydantic reads the annotations
 from pipeline.config_fields import LISTED, WRITTEN, Section, between, read_step, written_step_us
 from pipeline.detect.config import DetectorConfig, MultiHorizonConfig, suited_to
 from pipeline.detect.registry import detector_problems
@@ -47,6 +48,9 @@ def _symbol(name: str) -> str:
         )
     return name
 
+
+#: A connection carries 1024 streams: of each symbol its trades and its book.
+MOST_WITH_BOOKS = 512
 
 #: Where a rule for symbols is kept; no key of a file.
 RULE = "symbol_rule"
@@ -240,6 +244,7 @@ class Config(Section):
     actors: ActorsConfig = ActorsConfig()
     board: BoardConfig = BoardConfig()
     storage: StorageConfig = StorageConfig()
+    books: BooksConfig | None = None
 
     @model_validator(mode="before")
     @classmethod
@@ -340,6 +345,21 @@ class Config(Section):
             if problems:
                 raise ValueError("; ".join(problems))
         return detector
+
+    @field_validator("books")
+    @classmethod
+    def _books_fit_a_connection(
+        cls, books: BooksConfig | None, info: ValidationInfo
+    ) -> BooksConfig | None:
+        actors = info.data.get("actors")
+        if books is None or actors is None or actors.symbols_per_actor == "auto":
+            return books
+        if actors.symbols_per_actor > MOST_WITH_BOOKS:
+            raise ValueError(
+                f"expected actors.symbols_per_actor of at most {MOST_WITH_BOOKS} with books, "
+                f"found {actors.symbols_per_actor}"
+            )
+        return books
 
     @field_validator("overrides")
     @classmethod

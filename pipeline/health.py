@@ -20,10 +20,17 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pipeline.analysis import Analysis
+    from pipeline.books import BookState
     from pipeline.closed_bars import ClosedBars
     from pipeline.conditions import FeedState
     from pipeline.ledger import Ledger
     from pipeline.trade_columns import TradeColumns
+
+
+#: Columns of HEALTH about order books, and where they are in `BookState`.
+_OF_BOOKS = {name: name for name in ("bid", "ask", "imbalance")} | {
+    f"book_{name}": name for name in ("updates", "coalesced", "dropped", "resyncs")
+}
 
 
 class Tallies:
@@ -147,9 +154,21 @@ def health_frame(
             "major": analysis.in_force[:, 1].copy(),
             "critical": analysis.in_force[:, 2].copy(),
             "sha256": None if sha256 is None else pl.Series(sha256, dtype=pl.String),
+            **_book_columns(symbols, feed.books),
         },
         schema=HEALTH,
     )
+
+
+def _book_columns(
+    symbols: Sequence[str], books: Mapping[str, BookState] | None
+) -> dict[str, Sequence[float | None] | None]:
+    """Return the columns about order books, null where none are kept."""
+    states = None if books is None else [books[symbol] for symbol in symbols]
+    return {
+        column: None if states is None else [getattr(state, name) for state in states]
+        for column, name in _OF_BOOKS.items()
+    }
 
 
 def _known(numbers: NDArray[np.int64]) -> pl.Series:

@@ -35,6 +35,17 @@ COUNTS = (
 #: What is counted for the connection of a symbol, which others may share.
 _OF_FEED = ("reconnects", "handovers", "dropped")
 
+#: What is counted for order books, where they are kept.
+BOOK_COUNTS = ("book_updates", "book_coalesced", "book_dropped", "book_resyncs")
+
+#: What is known of them now.
+BOOK_PRICES = ("bid", "ask", "imbalance")
+
+
+def has_books(health: pl.DataFrame) -> bool:
+    """Return whether a pipeline with this HEALTH keeps order books."""
+    return health["book_updates"].count() > 0
+
 
 def run_report(  # noqa: PLR0913 - what a report is made of, by name
     venue: str,
@@ -52,7 +63,8 @@ def run_report(  # noqa: PLR0913 - what a report is made of, by name
     For every symbol `live + backfilled + pending + lost == last_id - first_id + 1`. A symbol whose
     actor was restarted is counted from there, and the seconds from the coordinator's last start.
     `lost_ranges` are the lost ids as [first, last], both inclusive, oldest first; `lost_untold` is
-    how many of `lost` are in none of them, because there were too many to tell.
+    how many of `lost` are in none of them, because there were too many to tell. With order books
+    each symbol also has `BOOK_PRICES` and `BOOK_COUNTS`.
 
     Args:
         venue: Its configured name.
@@ -65,6 +77,8 @@ def run_report(  # noqa: PLR0913 - what a report is made of, by name
         loads: Of alarms over the last hour, by symbol, and of the market.
     """
     columns = ["first_id", "last_id", *COUNTS, *_OF_FEED, "last_price", "sha256"]
+    if has_books(health):
+        columns += [*BOOK_PRICES, *BOOK_COUNTS]
     symbols = {
         row["symbol"]: {column: row[column] for column in columns}
         | _which(row["lost"], lost_ranges[row["symbol"]])

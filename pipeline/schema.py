@@ -158,5 +158,14 @@ HEALTH = pl.Schema(
         "major": pl.Float64(),  # from which it is major
         "critical": pl.Float64(),
         "sha256": pl.String(),  # over every applied trade; null unless actors.digest
+        # Of the order book; the counts are null without `books`, the others also while it is not
+        # known to be what the venue has.
+        "bid": pl.Float64(),
+        "ask": pl.Float64(),
+        "imbalance": pl.Float64(),  # of sizes over `books.levels`: 1 all bid, -1 all ask
+        "book_updates": pl.Int64(),  # snapshots and changes that the stream brought
+        "book_coalesced": pl.Int64(),  # changes of them taken together with the next
+        "book_dropped": pl.Int64(),  # messages about books dropped unread, of the whole shard
+        "book_resyncs": pl.Int64(),  # times that a book which was synced was made anew
     }
 )

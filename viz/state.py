@@ -199,7 +199,9 @@ class BoardState:
             schema={"symbol": pl.String, "connected": pl.Boolean},
         )
         for reported in (
-            self._health.select("symbol", "last_price", "last_trade_time", "condition"),
+            self._health.select(
+                "symbol", "last_price", "last_trade_time", "condition", "bid", "ask", "imbalance"
+            ),
             self._latest.select("symbol", "volatility", "score", "direction", "regime"),
             self._baseline,
         ):
@@ -247,5 +249,7 @@ class BoardState:
             regime=cells["regime"].to_list(),
             symbol_age_s=cells["age_s"].to_list(),
             symbol_state=cells["state"].to_list(),
+            spread_bp=cells["spread_bp"].to_list(),
+            imbalance=cells["imbalance"].to_list(),
             severity=[ranks.get(symbol, 0) for symbol in self._symbols],
         )

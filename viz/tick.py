@@ -67,6 +67,8 @@ class Tick(msgspec.Struct, frozen=True):
     symbol_age_s: list[float | None]
     # A condition of `pipeline.conditions`, or warming: no volatility so far.
     symbol_state: list[str]
+    spread_bp: list[float | None]  # of the order book's best prices, null without a true one
+    imbalance: list[float | None]
     severity: list[int]  # rank of the most severe open alert, 0 without one
 
 
@@ -90,21 +92,22 @@ def cell_frame(
 
     Args:
         known: One row a symbol: `last_price`, `last_trade_time`, `condition`, `connected`,
-            `volatility`, `score`, `direction`, `regime`, `baseline`, `elevated`; null where nothing
-            was reported.
+            `volatility`, `score`, `direction`, `regime`, `baseline`, `elevated`, `bid`, `ask`,
+            `imbalance`; null where nothing was reported.
         venue_us: The newest venue clock reported.
         silent_s: For how long that clock has not moved; ages go on growing meanwhile.
         stale_s: For how long a price holds without a newer trade.
 
     Returns:
         `price`, `volatility`, `score` (signed), `baseline`, `elevated`, `regime` (its rank),
-        `age_s` and `state`, rows as in `known`. The state follows the condition, which is up to a
-        second old: a price that was fresh then may have grown old since, and that of a silent
-        pipeline does.
+        `age_s`, `state`, `spread_bp` and `imbalance`, rows as in `known`. The state follows the
+        condition, which is up to a second old: a price that was fresh then may have grown old
+        since, and that of a silent pipeline does.
     """
     trade_us = pl.col("last_trade_time").dt.timestamp("us")
     age_s = ((pl.lit(venue_us, pl.Int64) - trade_us) / 1e6 + silent_s).clip(0)
     condition, is_old = pl.col("condition"), age_s > stale_s
+    bid, ask = pl.col("bid"), pl.col("ask")
     is_reporting = pl.lit(silent_s <= BOARD_STALE_S)
     state = (
         pl.when(condition.is_in(_ENDED))
@@ -134,7 +137,14 @@ def cell_frame(
         regime=pl.col("regime").replace_strict(_REGIME_RANKS, default=0, return_dtype=pl.Int64),
         age_s=age_s.round(1),
         state=state,
+        spread_bp=_of_book((20_000 * (ask - bid) / (ask + bid)).round(2), state),
+        imbalance=_of_book(pl.col("imbalance").round(2), state),
     )
+
+
+def _of_book(value: pl.Expr, state: pl.Expr) -> pl.Expr:
+    """Return what an order book says, null where the market's state does not bear it out."""
+    return pl.when(state.is_in(FRESH)).then(value)
 
 
 def judge(

@@ -1,4 +1,4 @@
-"""Binance spot: combined `aggTrade` streams, and the public REST endpoints of market data.
+"""Binance spot: combined `aggTrade` and `depth` streams, and the public REST market data.
 
 The same protocol is spoken by Binance.US and by the built-in exchange. What bytes mean is in
 `binance_stream` and `binance_rest`; here is how they are asked for.
@@ -14,15 +14,18 @@ import msgspec
 
 from pipeline.durations import DAY, HOUR, MILLISECOND, MINUTE, SECOND, format_duration
 from pipeline.errors import VenueError
-from pipeline.venues import binance_rest
-from pipeline.venues.binance_stream import parse_stream, trade_stream
+from pipeline.orderbook import NumberedBook
+from pipeline.venues import binance_book, binance_rest
+from pipeline.venues.binance_stream import book_stream, parse_stream, trade_stream
 from pipeline.venues.protocol import Connection, Continuity, Limits, Request, SymbolForm
+from pipeline.venues.rows import Rejection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import polars as pl
 
+    from pipeline.orderbook import Change, Snapshot
     from pipeline.venues.protocol import Instrument, Parsed
 
 SYMBOLS = SymbolForm(slash=False, example="BTCUSDT")
@@ -35,6 +38,12 @@ _MAX_URL_LENGTH = 8_000
 _STREAMS_PER_SUBSCRIBE = 200
 
 _PAGE = 1000
+
+#: Levels of each side in a snapshot. With 1,000 it would cost twice as much.
+_SNAPSHOT_LEVELS, _SNAPSHOT_WEIGHT = 500, 25
+
+#: Changes that wait for a snapshot: a minute and a half of them, one by one.
+_KEPT_CHANGES = 1_000
 
 #: The bars the venue has, shortest first; longer ones do not start on multiples of their length.
 INTERVALS_US = {
@@ -56,11 +65,13 @@ class Binance:
         name: The name a configuration uses.
         websocket_url: Scheme, host and port, without a path.
         rest_url: Likewise.
+        book_levels: The best levels of each side that are wanted; null: no books.
     """
 
     name: str
     websocket_url: str
     rest_url: str
+    book_levels: int | None = None
 
     @property
     def continuity(self) -> Continuity:
@@ -68,7 +79,7 @@ class Binance:
         return Continuity(parts_abut=True)
 
     def connection(self, symbols: Sequence[str]) -> Connection:
-        """Return the one connection that carries the trades of `symbols`.
+        """Return the one connection that carries the trades of `symbols`, and their books.
 
         Streams are named in the url, which needs no acknowledgement, or subscribed to on open where
         the url would be too long.
@@ -76,12 +87,13 @@ class Binance:
         Raises:
             VenueError: There are more symbols than one connection can carry.
         """
-        if len(symbols) > MAX_STREAMS:
+        streams = self._streams(symbols)
+        if len(streams) > MAX_STREAMS:
+            each = len(streams) // len(symbols)
             raise VenueError(
-                f"{self.name}: expected at most {MAX_STREAMS} symbols a connection, "
+                f"{self.name}: expected at most {MAX_STREAMS // each} symbols a connection, "
                 f"found {len(symbols)}"
             )
-        streams = [trade_stream(symbol) for symbol in symbols]
         url = f"{self.websocket_url}/stream?streams={quote('/'.join(streams), safe='/@')}"
         if len(url) <= _MAX_URL_LENGTH:
             return Connection(url)
@@ -111,16 +123,16 @@ class Binance:
         return _control(request_id, "LIST_SUBSCRIPTIONS")
 
     def subscribe_message(self, symbols: Sequence[str], request_id: int) -> str:
-        """Ask for the trades of a few symbols on an open connection."""
-        return _control(request_id, "SUBSCRIBE", [trade_stream(symbol) for symbol in symbols])
+        """Ask for the trades of a few symbols on an open connection, and for their books."""
+        return _control(request_id, "SUBSCRIBE", self._streams(symbols))
 
     def unsubscribe_message(self, symbols: Sequence[str], request_id: int) -> str:
-        """Ask for no more trades of a few symbols."""
-        return _control(request_id, "UNSUBSCRIBE", [trade_stream(symbol) for symbol in symbols])
+        """Ask for no more of the same."""
+        return _control(request_id, "UNSUBSCRIBE", self._streams(symbols))
 
     def parse(self, messages: Sequence[bytes], receive_us: Sequence[int]) -> Parsed:
         """Return the rows of a batch; never raises for what a message holds."""
-        return parse_stream(messages, receive_us)
+        return parse_stream(messages, receive_us, books=self.book_levels is not None)
 
     @property
     def clock_step_us(self) -> int:
@@ -232,6 +244,44 @@ class Binance:
             VenueError: The body is not a page of bars.
         """
         return binance_rest.parse_bars(body, symbol)
+
+    def is_book(self, message: bytes) -> bool:
+        """Say by its first bytes whether a message is about books."""
+        return binance_book.is_change(message)
+
+    def parse_book(self, message: bytes) -> list[Snapshot | Change] | Rejection:
+        """Return the change of a message, or why it cannot be read."""
+        change = binance_book.parse_change(message)
+        if change is None:
+            return Rejection(None, "depthUpdate: expected one")
+        return change if isinstance(change, Rejection) else [change]
+
+    def book_messages(self, symbols: Sequence[str], request_id: int) -> tuple[str, ...]:
+        """Ask for the books of a few symbols; to ask for what is subscribed to changes nothing."""
+        return (_control(request_id, "SUBSCRIBE", [book_stream(symbol) for symbol in symbols]),)
+
+    def snapshot_request(self, symbol: str) -> Request:
+        """Ask for a book."""
+        query = urlencode({"symbol": symbol, "limit": _SNAPSHOT_LEVELS})
+        return Request(f"{self.rest_url}/api/v3/depth?{query}", weight=_SNAPSHOT_WEIGHT)
+
+    def parse_snapshot(self, body: bytes, symbol: str) -> Snapshot:
+        """Return the answer.
+
+        Raises:
+            VenueError: The body is no book.
+        """
+        return binance_book.parse_depth(body, symbol)
+
+    def new_book(self) -> NumberedBook:
+        """Return an empty book that follows the venue's rule."""
+        return NumberedBook(_KEPT_CHANGES, _SNAPSHOT_LEVELS)
+
+    def _streams(self, symbols: Sequence[str]) -> list[str]:
+        streams = [trade_stream(symbol) for symbol in symbols]
+        if self.book_levels is not None:
+            streams += [book_stream(symbol) for symbol in symbols]
+        return streams
 
 
 def _control(request_id: int, method: str, streams: Sequence[str] | None = None) -> str:

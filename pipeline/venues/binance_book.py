@@ -36,6 +36,14 @@ class _Event(
 
 _any = msgspec.json.Decoder()
 
+#: Stream and kind come first in a message; a name of a market has no quotes.
+_HEAD = 200
+
+
+def is_change(message: bytes) -> bool:
+    """Say by its first bytes whether a message is a `depthUpdate`, combined or raw."""
+    return b'"depthUpdate"' in message[:_HEAD]
+
 
 def parse_depth(body: bytes, symbol: str) -> Snapshot:
     """Return the answer of `/depth`.

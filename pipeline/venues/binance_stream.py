@@ -18,7 +18,7 @@ from pipeline.venues.rows import UNDECODABLE, Rejection, decode, rejected_frame,
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-_TRADES = "@aggTrade"
+_TRADES, _BOOKS = "@aggTrade", "@depth@100ms"
 
 
 class _StreamTrade(AggregateTrade, gc=False, rename={"kind": "e", "symbol": "s"}):
@@ -84,8 +84,16 @@ _decode_combined = msgspec.json.Decoder(_Combined).decode
 _any = msgspec.json.Decoder()
 
 
-def parse_stream(messages: Sequence[bytes], receive_us: Sequence[int]) -> Parsed:
-    """Return the rows of a batch; never raises for what a message holds."""
+def parse_stream(
+    messages: Sequence[bytes], receive_us: Sequence[int], *, books: bool = False
+) -> Parsed:
+    """Return the rows of a batch; never raises for what a message holds.
+
+    Args:
+        messages: As they came.
+        receive_us: When each came.
+        books: Whether an audit counts a symbol only with the stream of its book.
+    """
     batch = _Batch()
     trades, places = batch.trades, batch.places
     for place, message in enumerate(messages):
@@ -93,7 +101,7 @@ def parse_stream(messages: Sequence[bytes], receive_us: Sequence[int]) -> Parsed
             trades.append(_decode_combined(message).data)
             places.append(place)
         except UNDECODABLE:
-            batch.add(place, _classify(message))
+            batch.add(place, _classify(message, books=books))
 
     frame, faults = aggregates_frame(
         trades, [trade.symbol for trade in trades], [receive_us[place] for place in places]
@@ -120,7 +128,12 @@ def trade_stream(symbol: str) -> str:
     return symbol.lower() + _TRADES
 
 
-def _classify(message: bytes) -> _StreamTrade | _Reply | _Other | Rejection:
+def book_stream(symbol: str) -> str:
+    """Return the name of the stream with the changes of a symbol's book."""
+    return symbol.lower() + _BOOKS
+
+
+def _classify(message: bytes, *, books: bool) -> _StreamTrade | _Reply | _Other | Rejection:
     """Say what a message is that is not a combined aggTrade."""
     content = decode(message, _any)
     match content:
@@ -129,7 +142,7 @@ def _classify(message: bytes) -> _StreamTrade | _Reply | _Other | Rejection:
         case {"error": {"code": code, "msg": text}} | {"code": code, "msg": text}:
             return _Reply(f"code {code}: {text}")
         case {"result": list(streams), "id": int(request_id)}:
-            return _Reply(audit=Audit(request_id, _symbols(streams)))
+            return _Reply(audit=Audit(request_id, _symbols(streams, books=books)))
         case {"result": _}:
             return _Reply()
     return _classify_event(content)
@@ -150,13 +163,17 @@ def _classify_event(content: Any) -> _StreamTrade | _Other | Rejection:  # noqa:
     return Rejection(None, "not a message the venue documents")
 
 
-def _symbols(streams: list[Any]) -> frozenset[str]:
-    """Return the symbols whose trades are among the streams."""
-    return frozenset(
-        stream.removesuffix(_TRADES).upper()
-        for stream in streams
-        if isinstance(stream, str) and stream.endswith(_TRADES)
+def _symbols(streams: list[Any], *, books: bool) -> frozenset[str]:
+    """Return the symbols of which everything is among the streams."""
+    traded, kept = (
+        {
+            stream.removesuffix(kind).upper()
+            for stream in streams
+            if isinstance(stream, str) and stream.endswith(kind)
+        }
+        for kind in (_TRADES, _BOOKS)
     )
+    return frozenset(traded & kept if books else traded)
 
 
 def _convert(event: Any) -> _StreamTrade | Rejection:  # noqa: ANN401 - any JSON

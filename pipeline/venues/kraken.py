@@ -1,4 +1,4 @@
-"""Kraken spot: the `trade` channel of WebSocket v2, and the public REST endpoints of market data.
+"""Kraken spot: the `trade` and `book` channels of WebSocket v2, and the public REST market data.
 
 What bytes mean is in `kraken_stream` and `kraken_rest`; here is how they are asked for.
 """
@@ -13,15 +13,18 @@ import msgspec
 
 from pipeline.durations import DAY, HOUR, MINUTE, SECOND, format_duration
 from pipeline.errors import VenueError
-from pipeline.venues import kraken_rest
+from pipeline.orderbook import ChecksumBook
+from pipeline.venues import kraken_book, kraken_rest
 from pipeline.venues.kraken_stream import parse_stream
 from pipeline.venues.protocol import Connection, Continuity, Limits, Request, SymbolForm
+from pipeline.venues.rows import Rejection
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     import polars as pl
 
+    from pipeline.orderbook import Change, Snapshot
     from pipeline.venues.protocol import Instrument, Parsed
 
 SYMBOLS = SymbolForm(slash=True, example="BTC/USD")
@@ -29,6 +32,9 @@ SYMBOLS = SymbolForm(slash=True, example="BTC/USD")
 _SYMBOLS_PER_SUBSCRIBE = 100
 _TRADES_PAGE = 1000
 _BARS_PAGE = 720
+
+#: Levels of each side that a book can be subscribed to with, as far as they are of use here.
+_BOOK_DEPTHS = (10, 25, 100)
 
 #: The bars the venue has, shortest first; longer ones do not start on multiples of their length.
 INTERVALS_US = {
@@ -49,11 +55,13 @@ class Kraken:
         name: The name a configuration uses.
         websocket_url: Scheme, host and port, without a path.
         rest_url: Likewise.
+        book_levels: The best levels of each side that are wanted; null: no books.
     """
 
     name: str
     websocket_url: str
     rest_url: str
+    book_levels: int | None = None
 
     @property
     def continuity(self) -> Continuity:
@@ -61,19 +69,20 @@ class Kraken:
         return Continuity(parts_abut=False)
 
     def connection(self, symbols: Sequence[str]) -> Connection:
-        """Return the one connection that carries the trades of `symbols`.
+        """Return the one connection that carries the trades of `symbols`, and their books.
 
         Each is acknowledged by itself. The last trades before the subscription are not asked for:
         what is missing is told by the ids, and fetched.
         """
         starts = range(0, len(symbols), _SYMBOLS_PER_SUBSCRIBE)
         chunks = [symbols[start : start + _SYMBOLS_PER_SUBSCRIBE] for start in starts]
-        return Connection(
-            f"{self.websocket_url}/v2",
-            on_open=tuple(
-                self.subscribe_message(chunk, number) for number, chunk in enumerate(chunks, 1)
-            ),
-        )
+        messages = [self.subscribe_message(chunk, at) for at, chunk in enumerate(chunks, 1)]
+        if self.book_levels is not None:
+            messages += [
+                self._book_message("subscribe", chunk, at, snapshot=True)
+                for at, chunk in enumerate(chunks, len(chunks) + 1)
+            ]
+        return Connection(f"{self.websocket_url}/v2", on_open=tuple(messages))
 
     @property
     def limits(self) -> Limits:
@@ -90,11 +99,11 @@ class Kraken:
 
     def subscribe_message(self, symbols: Sequence[str], request_id: int) -> str:
         """Ask for the trades of a few symbols on an open connection."""
-        return _control("subscribe", symbols, request_id, snapshot=False)
+        return _control("subscribe", "trade", symbols, request_id, snapshot=False)
 
     def unsubscribe_message(self, symbols: Sequence[str], request_id: int) -> str:
         """Ask for no more trades of a few symbols."""
-        return _control("unsubscribe", symbols, request_id)
+        return _control("unsubscribe", "trade", symbols, request_id)
 
     def parse(self, messages: Sequence[bytes], receive_us: Sequence[int]) -> Parsed:
         """Return the rows of a batch; never raises for what a message holds."""
@@ -203,15 +212,59 @@ class Kraken:
         """
         return kraken_rest.parse_bars(body, symbol)
 
+    def is_book(self, message: bytes) -> bool:
+        """Say by its first bytes whether a message is about books."""
+        return kraken_book.is_book(message)
+
+    def parse_book(self, message: bytes) -> list[Snapshot | Change] | Rejection:
+        """Return what a message about books says, or why it cannot be read."""
+        found = kraken_book.parse_book(message)
+        return Rejection(None, "book: expected the channel") if found is None else found
+
+    def book_messages(self, symbols: Sequence[str], request_id: int) -> tuple[str, ...]:
+        """Ask anew for the books of a few symbols: a subscription starts with a snapshot."""
+        return (
+            self._book_message("unsubscribe", symbols, request_id),
+            self._book_message("subscribe", symbols, request_id + 1, snapshot=True),
+        )
+
+    def snapshot_request(self, symbol: str) -> None:  # noqa: ARG002 - of the protocol
+        """Return null: the subscription brings it."""
+        return
+
+    def parse_snapshot(self, body: bytes, symbol: str) -> Snapshot:  # noqa: ARG002 - as above
+        """Raise: there is none to ask for.
+
+        Raises:
+            VenueError: Always.
+        """
+        raise VenueError(f"{self.name}: expected the snapshot of {symbol} in the stream")
+
+    def new_book(self) -> ChecksumBook:
+        """Return an empty book that follows the venue's rule."""
+        return ChecksumBook(self._depth, kraken_book.checksum)
+
+    @property
+    def _depth(self) -> int:
+        wanted = 1 if self.book_levels is None else self.book_levels
+        return next(depth for depth in _BOOK_DEPTHS if depth >= wanted)
+
+    def _book_message(
+        self, method: str, symbols: Sequence[str], request_id: int, **parameters: object
+    ) -> str:
+        return _control(method, "book", symbols, request_id, depth=self._depth, **parameters)
+
     def _request(self, endpoint: str, query: dict[str, str | int]) -> Request:
         url = f"{self.rest_url}/0/public/{endpoint}"
         return Request(f"{url}?{urlencode(query)}" if query else url, weight=1)
 
 
-def _control(method: str, symbols: Sequence[str], request_id: int, **parameters: object) -> str:
+def _control(
+    method: str, channel: str, symbols: Sequence[str], request_id: int, **parameters: object
+) -> str:
     message = {
         "method": method,
-        "params": {"channel": "trade", "symbol": symbols, **parameters},
+        "params": {"channel": channel, "symbol": symbols, **parameters},
         "req_id": request_id,
     }
     return msgspec.json.encode(message).decode()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from decimal import Decimal  # noqa: TC003 - msgspec reads the annotations
 from typing import TYPE_CHECKING, Annotated, Any, Literal
@@ -15,7 +16,7 @@ from pipeline.venues.rows import UNDECODABLE, Rejection, decode
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeline.orderbook import Level
+    from pipeline.book_side import Level
 
 
 class _Level(msgspec.Struct, gc=False):
@@ -39,6 +40,12 @@ class _Message(msgspec.Struct):
 
 _decode_message = msgspec.json.Decoder(_Message).decode
 _any = msgspec.json.Decoder()
+_IS_BOOK = re.compile(rb'\s*\{\s*"channel"\s*:\s*"book"').match
+
+
+def is_book(message: bytes) -> bool:
+    """Say by its first bytes whether a message is of the channel."""
+    return _IS_BOOK(message) is not None
 
 
 def parse_book(message: bytes) -> list[Snapshot | Change] | Rejection | None:

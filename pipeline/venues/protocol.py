@@ -14,6 +14,9 @@ if TYPE_CHECKING:
 
     import polars as pl
 
+    from pipeline.orderbook import Change, OrderBook, Snapshot
+    from pipeline.venues.rows import Rejection
+
 
 @dataclass(frozen=True, slots=True)
 class Connection:
@@ -40,7 +43,12 @@ class Limits:
 
 @dataclass(frozen=True, slots=True)
 class Audit:
-    """The venue's answer to what a connection is subscribed to."""
+    """The venue's answer to what a connection is subscribed to.
+
+    Attributes:
+        request_id: Of the question.
+        symbols: Of which everything that was asked for is subscribed to.
+    """
 
     request_id: int
     symbols: frozenset[str]
@@ -129,7 +137,10 @@ class Parsed:
 
 
 class Venue(Protocol):
-    """A venue's public market data. Symbols are the venue's own upper-case names."""
+    """A venue's public market data. Symbols are the venue's own upper-case names.
+
+    A connection carries trades, and beside them order books where the venue was made with levels.
+    """
 
     @property
     def name(self) -> str:
@@ -140,7 +151,11 @@ class Venue(Protocol):
         """How the rows of a market follow each other."""
 
     def connection(self, symbols: Sequence[str]) -> Connection:
-        """Return the one connection that carries the trades of `symbols`."""
+        """Return the one connection that carries the trades of `symbols`, and their books.
+
+        Raises:
+            VenueError: There are more than a connection can carry.
+        """
 
     @property
     def limits(self) -> Limits:
@@ -160,10 +175,13 @@ class Venue(Protocol):
         """Ask what a connection is subscribed to; null where the venue cannot be asked."""
 
     def subscribe_message(self, symbols: Sequence[str], request_id: int) -> str:
-        """Ask for the trades of a few symbols on an open connection."""
+        """Ask for the trades of a few symbols on an open connection.
+
+        Where it can be asked what it carries, also for their books.
+        """
 
     def unsubscribe_message(self, symbols: Sequence[str], request_id: int) -> str:
-        """Ask for no more trades of a few symbols."""
+        """Ask for no more of the same."""
 
     def parse(self, messages: Sequence[bytes], receive_us: Sequence[int]) -> Parsed:
         """Return the rows of a batch; never raises for what a message holds."""
@@ -240,3 +258,29 @@ class Venue(Protocol):
         Raises:
             VenueError: The body is not a page of bars.
         """
+
+    @property
+    def book_levels(self) -> int | None:
+        """The best levels of each side that are wanted; null: no books."""
+
+    def is_book(self, message: bytes) -> bool:
+        """Say by its first bytes whether a message is about books; cheap, never raises."""
+
+    def parse_book(self, message: bytes) -> list[Snapshot | Change] | Rejection:
+        """Return what a message about books says, in order, or why it cannot be read."""
+
+    def book_messages(self, symbols: Sequence[str], request_id: int) -> tuple[str, ...]:
+        """Ask anew for the books of a few symbols on an open connection."""
+
+    def snapshot_request(self, symbol: str) -> Request | None:
+        """Ask for a book; null where the subscription brings it."""
+
+    def parse_snapshot(self, body: bytes, symbol: str) -> Snapshot:
+        """Return the answer.
+
+        Raises:
+            VenueError: The body is no book, or the venue has none to ask for.
+        """
+
+    def new_book(self) -> OrderBook:
+        """Return an empty book that follows the venue's rule."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 class _Entry:
     """A protocol, and where it is spoken; the built-in exchange is wherever it was started."""
 
-    venue: Callable[[str, str, str], Venue]
+    venue: Callable[[str, str, str, int | None], Venue]
     symbols: SymbolForm
     websocket_url: str | None = None
     rest_url: str | None = None
@@ -49,13 +49,20 @@ def symbol_form(name: str) -> SymbolForm:
     return _ENTRIES[name].symbols
 
 
-def venue_for(name: str, *, websocket_url: str | None = None, rest_url: str | None = None) -> Venue:
+def venue_for(
+    name: str,
+    *,
+    websocket_url: str | None = None,
+    rest_url: str | None = None,
+    book_levels: int | None = None,
+) -> Venue:
     """Return a venue, at its public address or at the given one.
 
     Args:
         name: One of `VENUES`.
         websocket_url: Scheme, host and port, without a path.
         rest_url: Likewise.
+        book_levels: The best levels of each book that are wanted; null: no books.
 
     Raises:
         VenueError: The name is unknown, or the venue has no public address and none was given.
@@ -67,4 +74,4 @@ def venue_for(name: str, *, websocket_url: str | None = None, rest_url: str | No
     rest_url = entry.rest_url if rest_url is None else rest_url
     if websocket_url is None or rest_url is None:
         raise VenueError(f"{name}: expected websocket_url and rest_url, it has no public address")
-    return entry.venue(name, websocket_url, rest_url)
+    return entry.venue(name, websocket_url, rest_url, book_levels)

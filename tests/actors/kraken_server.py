@@ -5,17 +5,45 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
+import zlib
 from bisect import bisect_right
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from aiohttp import WSMsgType, web
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
 
 #: How REST and the stream call the one market.
 PAIR, SYMBOL = "XBTUSD", "BTC/USD"
 
 _TICK_S = 0.02
 _HEARTBEAT_S = 0.25
+
+
+#: Price to size, as they are printed; best first.
+Levels = dict[str, str]
+
+
+def book_at(trade_id: int, depth: int) -> tuple[Levels, Levels]:
+    """Return the best bids and asks after a trade; both move, and some levels keep their size."""
+    best = 60_000 + trade_id % 7
+    bids, asks = (
+        {
+            f"{price}.0": f"{1 + price % 3 + (trade_id + price) // 5 % 4}.25000000"
+            for price in (best + step * number for number in range(1, depth + 1))
+        }
+        for step in (-1, 1)
+    )
+    return bids, asks
+
+
+def checksum_of(bids: Levels, asks: Levels) -> int:
+    ten = [level for side in (asks, bids) for level in list(side.items())[:10]]
+    return zlib.crc32(
+        "".join(number.replace(".", "").lstrip("0") for level in ten for number in level).encode()
+    )
 
 
 def price_at(trade_id: int) -> str:
@@ -31,16 +59,22 @@ class KrakenServer:
         history_s: How much market lies before the start.
         quiet: No more trades are issued; heartbeats go on.
         muted: Trades are issued and served over REST, and not sent.
+        broken_sums: Messages about the book that still come with another checksum.
+        book_requests: `subscribe` and `unsubscribe` of the book, in order.
     """
 
     rate_per_s: float = 100.0
     history_s: float = 30.0
     quiet: bool = False
     muted: bool = False
+    broken_sums: int = 0
+    book_requests: list[str] = field(default_factory=list)
     url: str = ""
     asked: list[str] = field(default_factory=list)
     times_ns: list[int] = field(default_factory=list)
     _sockets: set[web.WebSocketResponse] = field(default_factory=set)
+    #: The depth of the book that a connection asked for, and the trade it was told of.
+    _books: dict[web.WebSocketResponse, tuple[int, int]] = field(default_factory=dict)
     _loop: asyncio.AbstractEventLoop = field(default_factory=asyncio.new_event_loop)
     _thread: threading.Thread | None = None
     _stop: asyncio.Event = field(default_factory=asyncio.Event)
@@ -105,6 +139,9 @@ class KrakenServer:
             before_ns = now_ns
             issued = range(first, self.last_id + 1)
             heartbeat_s += _TICK_S
+            for socket, (depth, known_id) in list(self._books.items()):
+                if known_id != self.last_id:
+                    await self._tell_book(socket, depth, known_id)
             if issued and not self.muted:
                 for start in range(0, len(issued), 3):
                     await self._send(self._update(issued[start : start + 3]))
@@ -140,6 +177,45 @@ class KrakenServer:
             except ConnectionError:
                 self._sockets.discard(socket)
 
+    async def _tell_book(self, socket: web.WebSocketResponse, depth: int, known_id: int) -> None:
+        """Send what changed: a level that was pushed out of the depth is not told."""
+        sides, whole = book_at(self.last_id, depth), book_at(self.last_id, 2 * depth)
+        changes = [
+            {price: "0.00000000" for price in old if price not in there}
+            | {price: size for price, size in new.items() if old.get(price) != size}
+            for old, new, there in zip(book_at(known_id, depth), sides, whole, strict=True)
+        ]
+        self._books[socket] = depth, self.last_id
+        await self._send_book(socket, "update", changes, checksum_of(*sides))
+
+    async def _send_book(
+        self, socket: web.WebSocketResponse, kind: str, sides: Sequence[Levels], checksum: int
+    ) -> None:
+        if self.broken_sums and kind == "update":
+            self.broken_sums -= 1
+            checksum ^= 1
+        bids, asks = (
+            ",".join(f'{{"price":{price},"qty":{size}}}' for price, size in side.items())
+            for side in sides
+        )
+        data = f'"symbol":"{SYMBOL}","bids":[{bids}],"asks":[{asks}],"checksum":{checksum}'
+        try:
+            await socket.send_str(f'{{"channel":"book","type":"{kind}","data":[{{{data}}}]}}')
+        except ConnectionError:
+            self._books.pop(socket, None)
+
+    async def _ask_book(self, socket: web.WebSocketResponse, asked: dict[str, Any]) -> None:
+        """Take a subscription to the book, which starts with a snapshot, or its end."""
+        depth = asked["params"].pop("depth")
+        snapshot = {"snapshot": True} if asked["method"] == "subscribe" else {}
+        assert asked["params"] == {"channel": "book", "symbol": [SYMBOL], **snapshot}
+        self.book_requests.append(asked["method"])
+        self._books.pop(socket, None)
+        if snapshot:
+            sides = book_at(self.last_id, depth)
+            self._books[socket] = depth, self.last_id
+            await self._send_book(socket, "snapshot", sides, checksum_of(*sides))
+
     async def _stream(self, request: web.Request) -> web.WebSocketResponse:
         socket = web.WebSocketResponse()
         await socket.prepare(request)
@@ -149,14 +225,18 @@ class KrakenServer:
         async for message in socket:
             if message.type == WSMsgType.TEXT:
                 asked = message.json()
+                await socket.send_json({"method": asked["method"], "success": True})
+                if asked["params"]["channel"] == "book":
+                    await self._ask_book(socket, asked)
+                    continue
                 assert asked["params"] == {
                     "channel": "trade",
                     "symbol": [SYMBOL],
                     "snapshot": False,
                 }
-                await socket.send_json({"method": asked["method"], "success": True})
                 self._sockets.add(socket)
         self._sockets.discard(socket)
+        self._books.pop(socket, None)
         return socket
 
     async def _time(self, _: web.Request) -> web.Response:

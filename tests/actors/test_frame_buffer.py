@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import threading
 
-from actors.frame_buffer import Batch, FrameBuffer
+from actors.frame_buffer import Batch, FrameBuffer, SortingSink
 
 
 def test_buffer_drained_gives_everything_once() -> None:
@@ -62,3 +62,14 @@ def test_buffer_under_two_threads_keeps_every_message_in_order() -> None:
     assert messages == expected
     assert times == list(range(20_000))
     assert buffer.dropped == 0
+
+
+def test_sorting_sink_gives_books_a_room_of_their_own_that_leaves_the_others_theirs() -> None:
+    trades, books = FrameBuffer(1), FrameBuffer(2)
+    sink = SortingSink(trades, books, lambda message: message.startswith(b"book"))
+    for number, message in enumerate((b"book 1", b"book 2", b"book 3", b"trade")):
+        sink.append(message, number, line=7)
+
+    assert trades.drain() == [Batch(7, [b"trade"], [3])]
+    assert books.drain() == [Batch(7, [b"book 1", b"book 2"], [0, 1])]
+    assert (trades.dropped, books.dropped) == (0, 1)

@@ -13,15 +13,18 @@ from actors.symbol import SymbolWorker
 from pipeline.config import Config
 from pipeline.sharding import Shard
 from pipeline.venues.registry import venue_for
-from tests.actors.kraken_server import SYMBOL, KrakenServer, price_at
+from tests.actors.kraken_server import SYMBOL, KrakenServer, book_at, price_at
 from tests.waiting import wait_until
 from tests.workers import Coordination, accounted
 
 
 @contextmanager
-def running(server: KrakenServer) -> Iterator[tuple[SymbolWorker, Coordination]]:
+def running(
+    server: KrakenServer, **sections: object
+) -> Iterator[tuple[SymbolWorker, Coordination]]:
     urls = {"websocket_url": f"ws://{server.url}", "rest_url": f"http://{server.url}"}
-    config = Config.model_validate({"symbols": [SYMBOL], "venue": {"name": "kraken", **urls}})
+    venue = {"name": "kraken", **urls}
+    config = Config.model_validate({"symbols": [SYMBOL], "venue": venue, **sections})
     coordination = Coordination(config)
     worker = SymbolWorker(Shard(SYMBOL, config.symbols), config, coordination.push)
     worker.start()
@@ -62,6 +65,49 @@ def test_worker_of_a_market_that_went_quiet_closes_bars_between_heartbeats() -> 
 
         wait_until(lambda: quiet_bars() >= 3, "bars without a trade")
     assert seen.health(SYMBOL)["late"] == 0
+
+
+def shown(seen: Coordination) -> bool:
+    return seen.health(SYMBOL).get("imbalance") is not None
+
+
+def assert_book_is_one_of(server: KrakenServer, worker: SymbolWorker) -> None:
+    """Compare all levels with what the server has had after any trade: it repeats after 140."""
+    assert worker._books is not None
+    with worker._books._lock:
+        book = worker._books._books._current[SYMBOL].book
+        bids, asks = book.bids.best(99), book.asks.best(99)
+    newest = range(server.last_id - 140, server.last_id + 1)
+    mine = tuple({str(price): str(size) for price, size in side} for side in (bids, asks))
+    assert mine in [book_at(trade_id, 25) for trade_id in newest]
+
+
+def test_books_with_checksums_are_followed_and_made_anew_after_a_cut_and_a_broken_checksum() -> (
+    None
+):
+    with KrakenServer() as server, running(server, books={"levels": 12}) as (worker, seen):
+        wait_until(lambda: shown(seen), "the book")
+        wait_until(lambda: seen.health(SYMBOL)["book_coalesced"] > 20, "changes")  # type: ignore[operator]
+        assert_book_is_one_of(server, worker)
+        assert seen.health(SYMBOL)["book_resyncs"] == 0
+        row = seen.health(SYMBOL)
+        assert row["ask"] - row["bid"] == 2.0  # type: ignore[operator]
+
+        # More than come between two looks: of those only the last is compared.
+        server.broken_sums = 20
+        wait_until(lambda: seen.health(SYMBOL)["book_resyncs"] > 0, "a mismatch")  # type: ignore[operator]
+        wait_until(lambda: server.broken_sums == 0 and shown(seen), "another snapshot")
+        assert_book_is_one_of(server, worker)
+        assert server.book_requests[:3] == ["subscribe", "unsubscribe", "subscribe"]
+
+        before = seen.health(SYMBOL)["book_resyncs"]
+        server.cut()
+        wait_until(lambda: seen.health(SYMBOL)["book_resyncs"] > before, "a lost book")  # type: ignore[operator]
+        wait_until(lambda: shown(seen), "the book of the new connection")
+        assert_book_is_one_of(server, worker)
+        wait_until(lambda: seen.health(SYMBOL)["pending"] == 0, "no holes")
+    assert accounted(seen.health(SYMBOL))
+    assert seen.health(SYMBOL)["rejected"] == 0
 
 
 def test_fetch_trades_by_time_gives_exactly_the_ids_asked_for() -> None:

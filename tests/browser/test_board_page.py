@@ -239,6 +239,18 @@ def test_pointer_reads_all_panes_at_one_time(server: BoardServer, open_page: Ope
     expect(page.locator("#moment")).to_have_text(re.compile(r"^last trade"))
 
 
+def test_book_of_a_symbol_is_told_in_words_beside_its_panes_and_of_its_cell(
+    server: BoardServer, open_page: OpenPage
+) -> None:
+    page = open_page(server.url)
+    told = re.compile(r"spread 2\.00 bp, imbalance .0\.25")
+    expect(page.locator('[data-symbol="BTCUSDT"]')).to_have_attribute("aria-label", told)
+    page.locator('[data-symbol="BTCUSDT"]').press("Enter")
+    expect(page.locator("#moment")).to_have_text(told)
+    page.locator('[data-symbol="ETHUSDT"]').press("Enter")
+    expect(page.locator("#moment")).to_have_text(re.compile(r"^last trade [^·]*$"))
+
+
 def test_help_lists_the_keys(server: BoardServer, open_page: OpenPage) -> None:
     page = open_page(server.url)
     page.keyboard.press("?")

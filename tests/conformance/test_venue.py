@@ -17,6 +17,7 @@ from pipeline.errors import VenueError
 from pipeline.schema import REJECTED, TRADES
 from pipeline.venues.protocol import Continuity, Instrument
 from pipeline.venues.registry import VENUES, symbol_form, venue_for
+from pipeline.venues.rows import Rejection
 from tests.conformance.venue_samples import SAMPLES, Samples
 
 if TYPE_CHECKING:
@@ -29,8 +30,14 @@ EVENT_US = 1_633_998_523_963_000
 RECEIVE_US = 1_700_000_000_000_000
 
 
-def venue_named(name: str) -> Venue:
-    return venue_for(name, websocket_url=WEBSOCKET_URL, rest_url=REST_URL)
+def venue_named(name: str, book_levels: int | None = None) -> Venue:
+    return venue_for(name, websocket_url=WEBSOCKET_URL, rest_url=REST_URL, book_levels=book_levels)
+
+
+@pytest.fixture(params=VENUES)
+def booked(request: pytest.FixtureRequest) -> Venue:
+    """Return a venue whose books are wanted, too."""
+    return venue_named(request.param, 10)
 
 
 @pytest.fixture(params=VENUES)
@@ -319,3 +326,88 @@ def test_parse_in_two_batches_gives_what_one_gives(name: str, data: st.DataObjec
     assert head.trades.vstack(tail.trades).equals(whole.trades)
     assert head.rejected.vstack(tail.rejected).equals(whole.rejected)
     assert head.refusals + tail.refusals == whole.refusals
+
+
+def test_connection_with_books_carries_both_of_every_symbol(booked: Venue) -> None:
+    slash = "/" if symbol_form(booked.name).slash else ""
+    symbols = [f"COIN{number:03}{slash}USDT" for number in range(500)]
+
+    connection = booked.connection(symbols)
+
+    asked = (unquote(connection.url) + "".join(connection.on_open)).upper()
+    assert [asked.count(symbol) for symbol in symbols] == [2] * 500
+
+
+def test_messages_about_books_are_told_from_all_others_by_their_beginning(booked: Venue) -> None:
+    samples = SAMPLES[booked.name]
+    others = (
+        samples.trade,
+        samples.unsound,
+        samples.acknowledgement,
+        samples.refusal,
+        b"",
+        b"\xff",
+    )
+    assert all(booked.is_book(message) for message in (*samples.book, samples.unsound_book))
+    assert not any(booked.is_book(message) for message in others)
+
+
+def test_book_of_messages_and_snapshot_is_synced_and_right(booked: Venue) -> None:
+    samples = SAMPLES[booked.name]
+    book = booked.new_book()
+    events = []
+    for message in samples.book:
+        found = booked.parse_book(message)
+        assert not isinstance(found, Rejection)
+        events += found
+    if samples.snapshot is None:
+        assert booked.snapshot_request(samples.symbol) is None
+    else:
+        events.insert(1, booked.parse_snapshot(samples.snapshot, samples.symbol))
+    assert {event.symbol for event in events} == {samples.symbol}
+    for event in events:
+        book.apply(event)
+
+    assert book.synced
+    best = [[str(number) for number in side.best(1)[0]] for side in (book.bids, book.asks)]
+    assert best == [["9.50", "3"], ["10.00", "1"]]
+    assert book.knows(10)
+
+
+def test_messages_about_books_that_cannot_be_read_are_rejected_with_a_reason(
+    booked: Venue,
+) -> None:
+    samples = SAMPLES[booked.name]
+    unsound = booked.parse_book(samples.unsound_book)
+    assert isinstance(unsound, Rejection)
+    assert unsound.symbol == samples.symbol
+    for message in (samples.trade, samples.book[0][:-1], b"", b"\xff", b"[" * 100_000):
+        found = booked.parse_book(message)
+        assert isinstance(found, Rejection)
+        assert found.reason
+
+
+def test_request_for_a_book_names_the_symbol_and_answers_of_something_else_raise(
+    booked: Venue,
+) -> None:
+    samples = SAMPLES[booked.name]
+    request = booked.snapshot_request(samples.symbol)
+    if request is not None:
+        assert request.url.startswith(f"{REST_URL}/")
+        assert samples.symbol in request.url
+        assert request.weight > 0
+    for body in (b"", b"<html>busy</html>", b"{}", b"[" * 100_000):
+        with pytest.raises(VenueError):
+            booked.parse_snapshot(body, samples.symbol)
+
+
+def test_messages_that_ask_for_books_anew_name_their_symbols(booked: Venue) -> None:
+    symbols = [SAMPLES[booked.name].symbol, SAMPLES[booked.name].symbol.replace("BTC", "ETH")]
+    messages = booked.book_messages(symbols, 1234)
+    assert [messages[-1].upper().count(symbol) for symbol in symbols] == [1, 1]
+    assert "1234" in messages[0]
+
+
+def test_venue_has_books_only_where_they_are_wanted(venue: Venue) -> None:
+    assert venue.book_levels is None
+    assert venue_named(venue.name, 7).book_levels == 7

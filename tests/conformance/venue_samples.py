@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import zlib
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +25,9 @@ class Samples:
         volumes: The last day of the market: 30,000 of its quote asset.
         no_volume: The same, as not even a number.
         time: The REST clock, at 2021-10-12 00:28:43 UTC.
+        book: Messages about the book, in turn, after which it is bid 9.50 of 3, ask 10.00 of 1.
+        unsound_book: One with a price of zero.
+        snapshot: REST book from before the messages; null where they start with one.
     """
 
     symbol: str
@@ -38,6 +42,9 @@ class Samples:
     volumes: bytes
     no_volume: bytes
     time: bytes
+    book: tuple[bytes, ...]
+    unsound_book: bytes
+    snapshot: bytes | None
 
 
 def _encode(content: object) -> bytes:
@@ -55,6 +62,12 @@ _AGGREGATE: dict[str, Any] = {
     "M": True,
 }
 _EVENT = {"e": "aggTrade", "E": 1633998523963, "s": "BTCUSDT"} | _AGGREGATE
+
+
+def _depth(first_id: int, last_id: int, bids: list[list[str]], asks: list[list[str]]) -> bytes:
+    event = {"e": "depthUpdate", "E": 1633998523963, "s": "BTCUSDT", "U": first_id, "u": last_id}
+    return _encode({"stream": "btcusdt@depth@100ms", "data": event | {"b": bids, "a": asks}})
+
 
 _BINANCE = Samples(
     symbol="BTCUSDT",
@@ -89,6 +102,14 @@ _BINANCE = Samples(
     volumes=b'[{"symbol":"BTCUSDT","volume":"0.5","quoteVolume":"30000.0"}]',
     no_volume=b'[{"symbol":"BTCUSDT","volume":"0.5","quoteVolume":"NaN"}]',
     time=b'{"serverTime":1633998523000}',
+    book=(
+        _depth(150, 161, [["9.00", "2"]], [["10.50", "0"]]),
+        _depth(162, 162, [["9.50", "3"]], []),
+    ),
+    unsound_book=_depth(163, 163, [["0", "1"]], []),
+    snapshot=_encode(
+        {"lastUpdateId": 160, "bids": [["9.00", "1"]], "asks": [["10.00", "1"], ["10.50", "1"]]}
+    ),
 )
 
 _TRADE: dict[str, Any] = {
@@ -105,6 +126,21 @@ _ROW = ["0.001", "100", 1633998523.963, "s", "m", "", 12345]
 
 def _update(*trades: object) -> bytes:
     return _encode({"channel": "trade", "type": "update", "data": trades})
+
+
+def _levels(side: str) -> str:
+    """Return levels from `price quantity`, with the digits as written."""
+    return ",".join(
+        '{"price":%s,"qty":%s}' % tuple(level.split())  # noqa: UP031 - braces
+        for level in side.split(", ")
+        if level
+    )
+
+
+def _book(kind: str, bids: str, asks: str, checksum: int) -> bytes:
+    sides = f'"bids":[{_levels(bids)}],"asks":[{_levels(asks)}]'
+    data = f'[{{"symbol":"BTC/USD",{sides},"checksum":{checksum}}}]'
+    return f'{{"channel":"book","type":"{kind}","data":{data}}}'.encode()
 
 
 _KRAKEN = Samples(
@@ -147,6 +183,13 @@ _KRAKEN = Samples(
         {"error": [], "result": {"XXBTZUSD": {"v": ["0.1", "NaN"], "p": ["9.0", "60000.0"]}}}
     ),
     time=b'{"error":[],"result":{"unixtime":1633998523}}',
+    book=(
+        # CRC32 of "10001" "9001", asks before bids, and of "10001" "9503" "9001".
+        _book("snapshot", "9.00 1", "10.00 1", zlib.crc32(b"100019001")),
+        _book("update", "9.50 3", "", zlib.crc32(b"1000195039001")),
+    ),
+    unsound_book=_book("update", "0 1", "", 0),
+    snapshot=None,
 )
 
 SAMPLES = {"exchange": _BINANCE, "binance": _BINANCE, "binance-us": _BINANCE, "kraken": _KRAKEN}

@@ -8,8 +8,10 @@ import polars as pl
 import pytest
 
 from pipeline.board import SAMPLES, BoardPlan
+from pipeline.books import BookState
 from pipeline.clock import Skew
 from pipeline.collector import MAX_ALERTS, Collector
+from pipeline.conditions import FeedState
 from pipeline.config import Config
 from pipeline.crosssection import cross_section_plan
 from pipeline.delivery import Envelope, Payload, Timing, from_ipc, to_ipc
@@ -214,6 +216,22 @@ def test_report_accounts_for_every_id() -> None:
     assert report["totals"]["live"] == 29
     assert report["totals"]["rejected"] == 2  # they named no symbol
     assert report["symbols"]["BUSDT"]["first_id"] is None
+
+
+def test_report_tells_of_order_books_where_they_are_kept() -> None:
+    state, shard = collector(), engine()
+    books = {
+        "AUSDT": BookState(9.5, 10.5, -0.25, updates=7, coalesced=4, dropped=2, resyncs=1),
+        "BUSDT": BookState(updates=3, dropped=2),
+    }
+    health = shard.health(venue_us=None, feed=FeedState(books=books))
+    message = envelope(shard, noisy(30), 1)
+    state.apply(replace(message, payload=replace(message.payload, health=to_ipc(health))), S)
+    symbols = state.report(30 * S, {})["symbols"]
+    told = ("bid", "ask", "imbalance", "book_updates", "book_coalesced")
+    told = (*told, "book_dropped", "book_resyncs")
+    assert [symbols["AUSDT"][name] for name in told] == [9.5, 10.5, -0.25, 7, 4, 2, 1]
+    assert [symbols["BUSDT"][name] for name in told] == [None, None, None, 3, 0, 2, 0]
 
 
 def test_report_tells_which_ids_are_lost_and_how_many_it_does_not_tell() -> None:

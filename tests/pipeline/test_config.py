@@ -84,6 +84,7 @@ def test_config_with_symbols_only_has_the_documented_defaults(tmp_path: Path) ->
             "history": None,
         },
         "storage": {"directory": "data"},
+        "books": None,
     }
 
 
@@ -116,6 +117,26 @@ def test_market_that_cannot_be_is_refused(tmp_path: Path) -> None:
         "market.min_symbols: Input should be greater than or equal to 2, found 1",
         "market.fold_within: expected 0s to 1d, found 2d",
     ]
+
+
+def test_books_are_kept_where_a_section_asks_for_them(tmp_path: Path) -> None:
+    told = [
+        load_config(write(tmp_path, f"symbols: [BTCUSDT]\n{text}")).books
+        for text in ("", "books: {}", "books: {levels: 50}")
+    ]
+    assert [books and books.levels for books in told] == [None, 10, 50]
+
+
+def test_books_that_cannot_be_are_refused_with_their_place(tmp_path: Path) -> None:
+    for levels, problem in ((0, "greater than or equal to 1"), (51, "less than or equal to 50")):
+        assert problems_of(tmp_path, f"symbols: [A]\nbooks: {{levels: {levels}}}") == [
+            f"books.levels: Input should be {problem}, found {levels}"
+        ]
+    text = "symbols: [A]\nbooks: {}\nactors: {symbols_per_actor: %d}"
+    assert problems_of(tmp_path, text % 513) == [
+        "books: expected actors.symbols_per_actor of at most 512 with books, found 513"
+    ]
+    assert load_config(write(tmp_path, text % 512)).books is not None
 
 
 def test_ca_file_that_is_not_there_is_told_with_the_other_problems(tmp_path: Path) -> None:

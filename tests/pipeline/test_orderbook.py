@@ -6,16 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.orderbook import (
-    Change,
-    ChecksumBook,
-    Level,
-    NumberedBook,
-    OrderBook,
-    Outcome,
-    Side,
-    Snapshot,
-)
+from pipeline.book_side import Level, Side
+from pipeline.orderbook import Change, ChecksumBook, NumberedBook, OrderBook, Outcome, Snapshot
 from pipeline.venues.kraken_book import checksum
 
 

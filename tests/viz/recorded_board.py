@@ -268,6 +268,10 @@ class RecordedBoard:
             condition=pl.col("symbol").replace_strict(
                 self.conditions, default="live", return_dtype=pl.String
             ),
+            # The first one has an order book.
+            bid=pl.Series([self._prices[0] * 0.9999, *[None] * (count - 1)]),
+            ask=pl.Series([self._prices[0] * 1.0001, *[None] * (count - 1)]),
+            imbalance=pl.Series([-0.25, *[None] * (count - 1)]),
         )
         unknown = [
             pl.lit(None, dtype).alias(name)

@@ -43,6 +43,8 @@ def test_view_tells_the_newest_of_each_symbol_in_plan_order(
     assert tick.severity == [0, 3, 0, 1, 0, 0, 0, 0, 0, 0, 0, 0]
     assert (tick.state, tick.live, tick.age_s) == ("live", 11, 0.2)
     assert tick.symbol_age_s[11] == 120.0
+    assert tick.spread_bp == [2.0, *[None] * 11]
+    assert tick.imbalance == [-0.25, *[None] * 11]
 
 
 def test_view_without_new_reports_grows_older_and_then_stale(state: BoardState) -> None:

@@ -21,6 +21,7 @@ def known(
     volatility: float | None = 0.5,
     regime: str | None = "elevated",
     baseline: float | None = 0.4,
+    book: tuple[float | None, float | None, float | None] = (None, None, None),
 ) -> pl.DataFrame:
     traded = None
     if price is not None:
@@ -37,6 +38,9 @@ def known(
             "regime": [regime],
             "baseline": [baseline],
             "elevated": [0.64],
+            "bid": [book[0]],
+            "ask": [book[1]],
+            "imbalance": [book[2]],
         },
         schema_overrides={
             "last_price": pl.Float64,
@@ -47,6 +51,9 @@ def known(
             "baseline": pl.Float64,
             "direction": pl.Int8,
             "regime": pl.String,
+            "bid": pl.Float64,
+            "ask": pl.Float64,
+            "imbalance": pl.Float64,
         },
     )
 
@@ -66,7 +73,23 @@ def test_cell_that_trades_is_live_with_a_signed_score() -> None:
         "elevated": 0.64,
         "age_s": 0.3,
         "state": "live",
+        "spread_bp": None,
+        "imbalance": None,
     }
+
+
+def test_cell_tells_the_spread_in_basis_points_of_the_middle_and_the_imbalance() -> None:
+    told = cell(known(book=(99.99, 100.01, 0.2345)))
+    assert (told["spread_bp"], told["imbalance"]) == (2.0, 0.23)
+    told = cell(known(book=(99.99, 100.01, None)))
+    assert (told["spread_bp"], told["imbalance"]) == (2.0, None)
+
+
+def test_cell_of_a_market_without_a_fresh_price_tells_nothing_of_its_book() -> None:
+    book = (99.99, 100.01, 0.2)
+    for frame, now_s in ((known(book=book, connected=False), 0.0), (known(book=book), 10.1)):
+        told = cell(frame, now_s=now_s)
+        assert (told["spread_bp"], told["imbalance"]) == (None, None)
 
 
 def test_cell_ages_on_while_the_pipeline_is_silent() -> None:

@@ -1,6 +1,6 @@
 // The panes of one symbol: where their axes are, what stands beside their titles.
 
-import { age, clock, decimals, percent, price, signed } from "./format.js";
+import { age, bookWords, clock, decimals, percent, price, signed } from "./format.js";
 import { STATES, regimeOf } from "./states.js";
 
 /**
@@ -96,7 +96,9 @@ export class Detail {
     nodes["read-price"].textContent = price(values[0], this.places);
     nodes["read-volatility"].textContent = percent(values[1]);
     nodes["read-score"].textContent = signed(values[2]);
-    nodes.moment.textContent = at ? `at ${clock(data.t[row])} UTC` : `last trade ${age(seconds === null ? null : seconds + late)} ago`;
+    const traded = `last trade ${age(seconds === null ? null : seconds + late)} ago`;
+    const book = bookWords(tick.spread_bp[index], tick.imbalance[index]);
+    nodes.moment.textContent = at ? `at ${clock(data.t[row])} UTC` : [traded, book].filter(Boolean).join(" · ");
     nodes["symbol-state"].textContent = STATES[state];
     nodes.regime.textContent = at ? "" : regimeOf(tick.regime[index]);
   }

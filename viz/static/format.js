@@ -27,6 +27,13 @@ export function signed(value, places = 1) {
   return (value < 0 ? MINUS : "+") + text;
 }
 
+/** What an order book says, as "spread 0.20 bp, imbalance +0.32"; nothing without one. */
+export function bookWords(spread, imbalance) {
+  if (!known(spread)) return "";
+  const sizes = known(imbalance) ? `, imbalance ${signed(imbalance, 2)}` : "";
+  return `spread ${spread.toFixed(2)} bp${sizes}`;
+}
+
 /** Seconds as "0.8 s", "42 s", "3 m", "2 h", "4 d". */
 export function age(seconds) {
   if (!known(seconds)) return MISSING;

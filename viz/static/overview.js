@@ -2,7 +2,7 @@
 // The canvas is as large as what is visible and stays put; scrolling changes which cells it shows.
 
 import { drawCell } from "./cell.js";
-import { age, decimals, percent, price, signed } from "./format.js";
+import { age, bookWords, decimals, percent, price, signed } from "./format.js";
 import { boxOf, gridOf, step } from "./layout.js";
 import { linesOf, runsOf } from "./sparks.js";
 import { STATES, isOld, regimeOf } from "./states.js";
@@ -159,6 +159,8 @@ export class Overview {
       `volatility ${percent(tick.volatility[index])} ${regimeOf(tick.regime[index])}`.trim(),
       `z ${signed(tick.score[index])}`,
     ];
+    const book = bookWords(tick.spread_bp[index], tick.imbalance[index]);
+    if (book !== "") words.push(book);
     if (state !== "live") words.push(`${STATES[state]}, last trade ${age(tick.symbol_age_s[index])} ago`);
     if (tick.severity[index] > 0) words.push(`${["", "minor", "major", "critical"][tick.severity[index]]} anomaly open`);
     return words.join(", ");

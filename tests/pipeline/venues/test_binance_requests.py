@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from urllib.parse import parse_qs, unquote, urlsplit
 
 import pytest
 
 from pipeline.durations import parse_duration
 from pipeline.errors import VenueError
+from pipeline.orderbook import Change, Outcome, Snapshot
 from pipeline.venues.binance import Binance
 from pipeline.venues.protocol import Connection, Request
 
@@ -162,3 +164,63 @@ def test_used_weight_is_that_of_the_minute(headers: dict[str, str], weight: int 
 def test_instruments_request_without_symbols_asks_for_the_whole_listing() -> None:
     venue = Binance("exchange", "ws://127.0.0.1:1", "http://127.0.0.1:2")
     assert venue.instruments_request([]).url == "http://127.0.0.1:2/api/v3/exchangeInfo"
+
+
+BOOKS = Binance("binance", "wss://stream.example", "https://api.example", book_levels=10)
+
+
+def test_connection_with_books_carries_the_changes_of_each_beside_its_trades() -> None:
+    assert BOOKS.connection(["BTCUSDT", "ETHUSDT"]) == Connection(
+        "wss://stream.example/stream?streams=btcusdt@aggTrade/ethusdt@aggTrade"
+        "/btcusdt@depth@100ms/ethusdt@depth@100ms"
+    )
+    many = BOOKS.connection([f"COIN{number:04}USDT" for number in range(512)])
+    assert sum(len(json.loads(message)["params"]) for message in many.on_open) == 1024
+
+
+def test_connection_with_books_of_too_many_symbols_is_refused() -> None:
+    with pytest.raises(VenueError, match="expected at most 512 symbols a connection, found 513"):
+        BOOKS.connection([f"S{number}" for number in range(513)])
+
+
+def test_messages_with_books_name_both_streams_or_that_of_the_book_alone() -> None:
+    both = ["btcusdt@aggTrade", "btcusdt@depth@100ms"]
+    assert json.loads(BOOKS.subscribe_message(["BTCUSDT"], 4))["params"] == both
+    assert json.loads(BOOKS.unsubscribe_message(["BTCUSDT"], 4))["params"] == both
+    (message,) = BOOKS.book_messages(["BTCUSDT", "ETHUSDT"], 5)
+    assert json.loads(message) == {
+        "method": "SUBSCRIBE",
+        "params": ["btcusdt@depth@100ms", "ethusdt@depth@100ms"],
+        "id": 5,
+    }
+
+
+def test_audit_with_books_counts_a_symbol_with_both_of_its_streams() -> None:
+    answer = b'{"result":["aa@aggTrade","aa@depth@100ms","bb@aggTrade","cc@depth@100ms"],"id":7}'
+    (audit,) = BOOKS.parse([answer], [1]).audits
+    assert audit.symbols == {"AA"}
+    (audit,) = BINANCE.parse([answer], [1]).audits
+    assert audit.symbols == {"AA", "BB"}
+
+
+def test_snapshot_request_asks_for_500_levels() -> None:
+    assert BOOKS.snapshot_request("BTCUSDT") == Request(
+        "https://api.example/api/v3/depth?symbol=BTCUSDT&limit=500", weight=25
+    )
+
+
+def test_book_of_the_venue_knows_no_more_than_the_500_levels_of_a_snapshot() -> None:
+    book = BOOKS.new_book()
+    levels = [(Decimal(price), Decimal(1)) for price in range(1, 501)]
+    book.apply(Snapshot("A", levels, levels[:499], last_id=1))
+    assert book.bids.knows(500)
+    assert not book.bids.knows(501)
+    assert book.asks.knows(501)
+
+
+def test_book_of_the_venue_keeps_1000_changes_for_its_snapshot() -> None:
+    book = BOOKS.new_book()
+    for number in range(2, 1003):
+        book.apply(Change("A", [], [], first_id=number, last_id=number))
+    assert book.apply(Snapshot("A", [], [], last_id=1)) is Outcome.TOO_OLD
+    assert book.apply(Snapshot("A", [], [], last_id=2)) is Outcome.APPLIED

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import json
+from decimal import Decimal
 from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from pipeline.durations import DAY, MINUTE, SECOND
 from pipeline.errors import VenueError
+from pipeline.orderbook import Snapshot
 from pipeline.venues.kraken import Kraken
 from pipeline.venues.protocol import Connection, Request
 
@@ -85,3 +87,37 @@ def test_bars_request_is_in_minutes_and_seconds(every_us: int, interval: str) ->
 def test_bars_request_for_a_length_the_venue_has_not_is_refused(every_us: int) -> None:
     with pytest.raises(VenueError, match="kraken: expected a bar length of 1m, 5m, 15m, 30m, 1h"):
         KRAKEN.bars_request("BTC/USD", every_us=every_us, start_us=0, end_us=MINUTE)
+
+
+def with_books(levels: int) -> Kraken:
+    return Kraken("kraken", "wss://stream.example", "https://api.example", book_levels=levels)
+
+
+def test_connection_with_books_subscribes_to_them_after_the_trades() -> None:
+    trades, books = with_books(10).connection(["BTC/USD"]).on_open
+    assert json.loads(trades)["params"]["channel"] == "trade"
+    assert json.loads(books) == {
+        "method": "subscribe",
+        "params": {"channel": "book", "symbol": ["BTC/USD"], "depth": 10, "snapshot": True},
+        "req_id": 2,
+    }
+
+
+def test_books_are_asked_for_anew_by_leaving_and_subscribing() -> None:
+    leave, ask = (json.loads(one) for one in with_books(10).book_messages(["BTC/USD"], 7))
+    asked = {"channel": "book", "symbol": ["BTC/USD"], "depth": 10}
+    assert leave == {"method": "unsubscribe", "params": asked, "req_id": 7}
+    assert ask == {"method": "subscribe", "params": {**asked, "snapshot": True}, "req_id": 8}
+
+
+@pytest.mark.parametrize(
+    ("levels", "depth"), [(1, 10), (10, 10), (11, 25), (25, 25), (26, 100), (50, 100)]
+)
+def test_depth_is_the_least_of_the_venues_that_has_the_levels(levels: int, depth: int) -> None:
+    venue = with_books(levels)
+    (_, message) = venue.book_messages(["BTC/USD"], 1)
+    assert json.loads(message)["params"]["depth"] == depth
+    book = venue.new_book()
+    book.apply(Snapshot("A", [(Decimal(price), Decimal(1)) for price in range(1, 200)], []))
+    assert len(book.bids) == depth
+    assert (book.knows(depth), book.knows(depth + 1)) == (True, False)
