@@ -6,7 +6,7 @@ import logging
 import random
 import threading
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -340,7 +340,6 @@ class SymbolWorker:
             skewed=skew is not None and abs(skew.skew_us) - skew.error_us > SKEWED_US,
             behind=behind,
             unusual=unusual,
-            books=None if self._books is None else self._books.states(),
         )
 
     def _report(self, result: StepResult) -> None:
@@ -348,6 +347,8 @@ class SymbolWorker:
         venue_us = self._catch_up.venue_us(time.monotonic_ns() // 1000)
         latencies, self._latencies = self._latencies, no_counts()
         self._reported = feed = self._feed_state()
+        if self._books is not None:  # apart: they change all the time
+            feed = replace(feed, books=self._books.states())
         health = self._engine.health(venue_us=venue_us, feed=feed)
         self._delivery.put(
             Payload(

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 import polars as pl
 
 from pipeline.crosssection import cross_section_plan
+from pipeline.durations import DAY, HOUR, SECOND
 from pipeline.schema import TIME
 
 if TYPE_CHECKING:
@@ -58,6 +59,19 @@ class BoardPlan:
         return {name: self.enter[name] for name in self.symbols if name not in self.ended}
 
 
+def history_us(config: Config) -> int:
+    """Return how far back the coordinator knows bars: as far as a board looks, and `explain`.
+
+    If the configuration does not say: 3,600 steps, an hour at least; so long that an alert can be
+    explained until what its score looks back on is as old again; seven days at most.
+    """
+    if config.board.history is not None:
+        return config.board.history
+    step_us = config.sampling.step_us or SECOND
+    looked_back_us = max(detector.warm_up_us(step_us) for detector in config.detectors)
+    return min(max(HOUR, 3600 * step_us, 2 * looked_back_us), 7 * DAY)
+
+
 def board_plan(
     config: Config, instruments: Iterable[Instrument], ended: Mapping[str, str]
 ) -> BoardPlan:
@@ -79,7 +93,7 @@ def board_plan(
         enter={symbol: detector.enter for symbol, detector in detectors.items()},
         exit={symbol: detector.exit for symbol, detector in detectors.items()},
         forward_fill_us=config.sampling.forward_fill,
-        history_us=config.history_us,
+        history_us=history_us(config),
         tick_size={instrument.symbol: instrument.tick_size for instrument in instruments},
         ended=dict(ended),
         crosssection=cross_section_plan(config),

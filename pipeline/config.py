@@ -21,7 +21,7 @@ from pipeline.books_config import BooksConfig  # noqa: TC001 - pydantic reads th
 from pipeline.config_fields import LISTED, WRITTEN, Section, between, read_step, written_step_us
 from pipeline.detect.config import DetectorConfig, MultiHorizonConfig, suited_to
 from pipeline.detect.registry import detector_problems
-from pipeline.durations import DAY, HOUR, SECOND, format_duration, parse_duration
+from pipeline.durations import format_duration, parse_duration
 from pipeline.feature_table import FeatureTable
 from pipeline.market_config import MarketConfig, market_suited_to
 from pipeline.plugins import load_plugins
@@ -174,7 +174,7 @@ class BoardConfig(Section):
         host: Address to listen on.
         port: Port to listen on; 0 takes a free one.
         origins: `host:port` of pages that may connect; empty allows the served address only.
-        history: How far back the board can look; null: see `Config.history_us`.
+        history: How far back the board can look; null: see `pipeline.board.history_us`.
     """
 
     serve: bool = True
@@ -414,19 +414,6 @@ class Config(Section):
         step_us = self.sampling.step_us or 0
         detectors = [detector.warm_up_us(step_us) for detector in self.detectors]
         return max(self.feature_table().reach_us, *detectors) + step_us
-
-    @property
-    def history_us(self) -> int:
-        """How far back the coordinator knows bars: as far as the board looks, and `explain`.
-
-        If the configuration does not say: 3,600 steps, an hour at least; so long that an alert can
-        be explained until what its scores look back on is as old again; seven days at most.
-        """
-        if self.board.history is not None:
-            return self.board.history
-        step_us = self.sampling.step_us or SECOND
-        looked_back_us = max(detector.warm_up_us(step_us) for detector in self.detectors)
-        return min(max(HOUR, 3600 * step_us, 2 * looked_back_us), 7 * DAY)
 
     @property
     def silence_us(self) -> int:

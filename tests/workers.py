@@ -11,7 +11,7 @@ import polars as pl
 
 from actors.exchange.server import ExchangeServer
 from actors.symbol import SymbolWorker
-from pipeline.board import BoardPlan
+from pipeline.board import BoardPlan, history_us
 from pipeline.collector import Collector
 from pipeline.config import Config
 from pipeline.delivery import Envelope
@@ -35,7 +35,7 @@ class Coordination:
             enter={},
             exit={},
             forward_fill_us=config.sampling.forward_fill,
-            history_us=config.history_us,
+            history_us=history_us(config),
             tick_size={},
         )
         self.lock = threading.Lock()

@@ -1,8 +1,13 @@
 from __future__ import annotations
 
-import polars as pl
+from typing import Any
 
-from pipeline.board import volatility_baseline
+import polars as pl
+import pytest
+
+from pipeline.board import board_plan, history_us, volatility_baseline
+from pipeline.config import Config
+from pipeline.durations import HOUR
 
 
 def test_volatility_baseline_is_the_median_without_what_is_unknown() -> None:
@@ -17,3 +22,25 @@ def test_volatility_baseline_is_the_median_without_what_is_unknown() -> None:
         ("B", 0.2, 0.32000000000000006),
         ("A", None, None),
     ]
+
+
+@pytest.mark.parametrize(
+    ("sections", "hours"),
+    [
+        ({}, 1.0),
+        ({"board": {"history": "5m"}}, 1 / 12),
+        ({"sampling": {"every": "trade"}}, 1.0),
+        ({"sampling": {"every": "1m"}}, 60.0),
+        # Twice 99 hours are more than a week.
+        ({"detector": {"window": "48h", "horizons": ["1h"]}}, 168.0),
+        ({"detector": {"window": "1h", "horizons": ["10m"]}}, 2 * (2 + 0.5) + 4 / 3600),
+    ],
+)
+def test_history_reaches_as_far_as_an_explanation_needs(
+    sections: dict[str, Any], hours: float
+) -> None:
+    config = Config.model_validate(
+        {"symbols": ["AUSDT"], "features": ["realized_vol_1h"], **sections}
+    )
+    assert history_us(config) == pytest.approx(hours * HOUR)
+    assert board_plan(config, [], {}).history_us == history_us(config)

@@ -356,25 +356,6 @@ def test_warm_up_covers_the_longest_window_and_the_samples_a_score_needs(tmp_pat
     assert long.warm_up_us == 5_003_000_000
 
 
-@pytest.mark.parametrize(
-    ("text", "hours"),
-    [
-        ("", 1.0),
-        ("board: {history: 5m}", 1 / 12),
-        ("sampling: {every: trade}\nfeatures: [realized_vol_5m]", 1.0),
-        ("sampling: {every: 1m}\nfeatures: [realized_vol_1h]", 60.0),
-        # Twice 99 hours are more than a week.
-        ("detector: {window: 48h, horizons: [1h]}", 168.0),
-        ("detector: {window: 1h, horizons: [10m]}", 2 * (2 + 0.5) + 4 / 3600),
-    ],
-)
-def test_history_reaches_as_far_as_an_explanation_needs(
-    tmp_path: Path, text: str, hours: float
-) -> None:
-    config = load_config(write(tmp_path, f"symbols: [A]\n{text}"))
-    assert config.history_us == pytest.approx(hours * HOUR)
-
-
 def test_silence_outlasts_all_that_a_score_looks_back_on(tmp_path: Path) -> None:
     text = "symbols: [A]\nfeatures: [realized_vol_1m]\ndetector: {window: 30h, horizons: [1h]}"
     config = load_config(write(tmp_path, text))
