@@ -10,9 +10,10 @@ from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
 from actors.html_report import write_html
+from pipeline.evaluation.ablation import ablation
 from pipeline.evaluation.nab import evaluate_nab
 from pipeline.evaluation.nab_rules import PROFILES
-from pipeline.evaluation.sim import CHOSEN_ON, REPORTED_ON, evaluate_sim
+from pipeline.evaluation.sim import CHOSEN_ON, evaluate_sim
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -31,15 +32,24 @@ _FIGURES = {
     "recall of aftershocks": "aftershock_recall",
 }
 
+_OF_CHANGES = (
+    "false alarms a day",
+    "with heavy tails",
+    "aftershocks found",
+    "false episodes a day",
+    "in a thin market",
+    "in a still one",
+)
 
-def seeds_of(text: str | None) -> Sequence[int]:
-    """Return the seeds of `FIRST-LAST`, both inclusive; null is those that are reported on.
+
+def seeds_of(text: str | None, default: Sequence[int]) -> Sequence[int]:
+    """Return the seeds of `FIRST-LAST`, both inclusive; null is the default.
 
     Raises:
         ValueError: It is not two whole numbers in order, or has more than a hundred seeds.
     """
     if text is None:
-        return REPORTED_ON
+        return default
     first, separator, last = text.partition("-")
     if not (separator and first.isdigit() and last.isdigit()):
         raise ValueError(f"expected FIRST-LAST such as 600-605, found {text!r}")
@@ -75,6 +85,24 @@ def show_sim(seeds: Sequence[int], *, as_json: bool, html: Path | None) -> None:
     )
     if set(seeds) & set(CHOSEN_ON):
         console.print("Some of the seeds are those that parameters were chosen on.")
+
+
+def show_ablation(seeds: Sequence[int], *, as_json: bool) -> None:
+    """Change the default detector in one thing after the other and print what that does."""
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("evaluate ablation", total=None)
+        report = ablation(seeds, lambda done, of: progress.update(task, completed=done, total=of))
+    if as_json:
+        print(json.dumps(report, indent=2))  # noqa: T201 - the result of the command
+        return
+    table = Table(
+        "change", *_OF_CHANGES, title="One choice changed at a time: at recall 0.8, and episodes"
+    )
+    for name, figures in report["changes"].items():
+        table.add_row(name, *map(str, figures.values()))
+    console = Console()
+    console.print(table)
+    console.print(f"On seeds {_spans(report['seeds'])}.")
 
 
 def show_nab(data: Path, *, as_json: bool, html: Path | None) -> None:

@@ -26,12 +26,33 @@ def sim(
 ) -> None:
     """On a simulated market, where it is known what happened."""
     from actors.evaluate import seeds_of, show_sim  # noqa: PLC0415 - others need not load it
+    from pipeline.evaluation.sim import REPORTED_ON  # noqa: PLC0415 - likewise
 
     try:
-        chosen = seeds_of(seeds)
+        chosen = seeds_of(seeds, REPORTED_ON)
     except ValueError as error:
         raise typer.BadParameter(str(error)) from error
     show_sim(chosen, as_json=as_json, html=html)
+
+
+@evaluate.command()
+def ablation(
+    *,
+    seeds: Annotated[
+        str | None,
+        typer.Option(metavar="FIRST-LAST", help="Paths to simulate; two days each."),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
+) -> None:
+    """On the simulated market, with one choice of the default detector changed at a time."""
+    from actors.evaluate import seeds_of, show_ablation  # noqa: PLC0415 - others need not load it
+    from pipeline.evaluation.ablation import SEEDS  # noqa: PLC0415 - likewise
+
+    try:
+        chosen = seeds_of(seeds, SEEDS)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from error
+    show_ablation(chosen, as_json=as_json)
 
 
 @evaluate.command()
@@ -75,9 +96,13 @@ def market(
     min_symbols: Annotated[
         int, typer.Option(min=2, help="Known returns without which the market has none.")
     ] = 3,
+    events: Annotated[
+        Path | None,
+        typer.Option(metavar="CSV", help="What is known to have happened in folders of files."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as JSON.")] = False,
 ) -> None:
     """On recorded months of minute bars of many markets: the alerts of all together."""
     from actors.evaluate_market import show_market  # noqa: PLC0415 - others need not load it
 
-    show_market(files, min_symbols=min_symbols, as_json=as_json)
+    show_market(files, events, min_symbols=min_symbols, as_json=as_json)

@@ -55,8 +55,9 @@ def show_klines(
     if as_json:
         print(json.dumps(report, indent=2))  # noqa: T201 - the result of the command
         return
-    console, together = Console(), report.pop(ALL, {})
+    console, together = Console(), report.pop(ALL)
     console.print(_alerts_table(report))
+    console.print(_rates_line(together["rates"], len(together["at_edges"])))
     if "budget" in together:
         console.print(_budget_table(report, together["budget"]))
     if "events" in together:
@@ -74,6 +75,18 @@ def _alerts_table(report: Mapping[str, Mapping[str, Any]]) -> Table:
         outages = [each for each in one["data_quality"] if each["kind"] == "outage"]
         table.add_row(Path(file).name, *map(str, (one["bars"], *counts, len(outages))))
     return table
+
+
+def _rates_line(rates: Mapping[str, Any], at_edges: int) -> str:
+    if not rates["days"]:
+        return "No bars."
+    return (
+        f"{rates['symbols']} symbols, {rates['days']:.0f} days: {rates['alerts_per_day']:.2f} "
+        f"alerts a day, {rates['major_per_30_days']:.1f} major ones and "
+        f"{rates['critical_per_30_days']:.1f} critical ones in 30 days, each; "
+        f"{rates['time_in_alarm']:.2%} of the time in alarm, {rates['judged']:.1%} judged; "
+        f"{at_edges} alerts at the edges of outages."
+    )
 
 
 def _budget_table(report: Mapping[str, Mapping[str, Any]], total: Mapping[str, Any]) -> Table:

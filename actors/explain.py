@@ -12,14 +12,14 @@ from rich.table import Table
 
 from actors.runner import running_pipeline
 from pipeline.batch.recorded import RecordedBatch
-from pipeline.durations import format_duration
+from pipeline.durations import SECOND, format_duration
 from pipeline.errors import ReplayError
 from pipeline.explain import Explanation, explain
 from pipeline.schema import MARKET_SYMBOL
 from pipeline.times import microseconds, time_at
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 
@@ -91,16 +91,17 @@ def _print(found: Explanation) -> None:
         f"started {alert['start_time']:%F %T}, score {found.start_score:.3f}: "
         f"{found.enter:g} was enough"
     )
+    over = "" if alert["horizon_s"] is None else f" over {format_duration(_us(alert['horizon_s']))}"
     console.print(
         f"peaked  {alert['peak_time']:%F %T}, score {found.peak_score:.3f}, price "
-        f"{found.peak_close:.10g}, {alert['move_bp']:+.1f} bp since before the start"
+        f"{found.peak_close:.10g}, {alert['move_bp']:+.1f} bp{over}"
     )
     if found.horizons:
         console.print(_horizon_table(found))
-    told = "the same to the bit" if found.same else _difference(alert["peak_score"])
     console.print(
         f"recomputed from {found.bars:,} bars since {found.first_bar:%F %T}: "
-        f"peak score {found.peak_score!r}, {told}"
+        f"peak score {found.peak_score!r}, "
+        f"{'the same to the bit' if found.same else _told(found.differences)}"
     )
 
 
@@ -122,8 +123,14 @@ def _horizon_table(found: Explanation) -> Table:
     return table
 
 
-def _difference(recorded: float) -> str:
+def _us(seconds: float) -> int:
+    return round(seconds * SECOND)
+
+
+def _told(differences: Mapping[str, tuple[Any, Any]]) -> str:
+    """Return what was recorded otherwise, and why that may be."""
+    recorded = ", ".join(f"{name} {was}" for name, (was, _) in differences.items())
     return (
-        f"but {recorded!r} was recorded: the bars do not reach far enough back, or the program or "
+        f"but {recorded} was recorded: the bars do not reach far enough back, or the program or "
         "the thresholds of its windows are not those of the run"
     )

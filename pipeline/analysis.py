@@ -9,7 +9,8 @@ import numpy as np
 import polars as pl
 
 from pipeline.coverage import Coverage
-from pipeline.detect.episodes import Episodes, ScoredRows, alerts_frame
+from pipeline.detect.alerts import alerts_frame
+from pipeline.detect.episodes import Episodes, ScoredRows
 from pipeline.detect.registry import detector_of
 from pipeline.detect.spot import Spot
 from pipeline.durations import SECOND
@@ -74,7 +75,12 @@ class Analysis:
         detectors = [config.detector_of(symbol) for symbol in symbols]
         self._detector = detector_of(detectors, config.plugins, config.sampling)
         self._spot = Spot(detectors, every_us=self._step_us)
-        self._episodes = Episodes(symbols, detectors, every_us=self._step_us)
+        self._episodes = Episodes(
+            symbols,
+            detectors,
+            every_us=self._step_us,
+            forward_fill_us=config.sampling.forward_fill,
+        )
         self.alerts = self._episodes.started
         of_detector = self._detector.sums()
         of_regimes = [] if self._step_us is None else regime_sums(self._step_us)
@@ -128,9 +134,7 @@ class Analysis:
         first = len(self._features.statistics.sums)
         scores = self._detector.score(samples, columns, first)
         in_force = self._spot.push(index, end_us, scores)
-        episodes = self._episodes.push(
-            ScoredRows(index, end_us, close, columns.log_return, scores, in_force)
-        )
+        episodes = self._episodes.push(ScoredRows(index, end_us, scores, in_force))
         # Series by series: an expression costs more than a small column.
         features = pl.DataFrame(
             [

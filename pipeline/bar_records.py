@@ -1,8 +1,4 @@
-"""The records that the compiled loops of bars work on.
-
-A compiled function that is handed an array counts a reference to it, which costs more than a trade;
-a record of an array is handed over for nothing.
-"""
+"""The records that the compiled loops of bars work on."""
 
 from __future__ import annotations
 

@@ -38,13 +38,13 @@ if os.access(Path(__file__).parent, os.W_OK) or config.CACHE_DIR:
     config.CACHE_DIR = str(_folder())  # where it cannot be written, numba looks for a place itself
 
 
-def compiled(signature: object, *, counted: bool = True) -> Callable[[_Loop], _Loop]:
+def compiled(signature: object, *, counted: bool = False) -> Callable[[_Loop], _Loop]:
     """Compile a function for one signature.
 
     Args:
         signature: Of numba's types.
-        counted: Whether arrays are reference-counted within: without, a function cannot make any,
-            and one that passes many about is several times faster.
+        counted: Whether arrays are reference-counted within, which makes a loop that passes many
+            about several times slower. Only then can a function make an array, or a view of one.
     """
     compile_it: Callable[[_Loop], _Loop] = njit(
         signature, cache=True, nogil=True, error_model="numpy", _nrt=counted

@@ -401,4 +401,7 @@ class Config(Section):
         step_us, fill_us = self.sampling.step_us or 0, self.sampling.forward_fill
         reaches = [detector.reach_us(step_us, fill_us) for detector in self.detectors]
         regimes_us = 0 if self.sampling.step_us is None else span_us(step_us)
-        return max(fill_us + max(self.warm_up_us, regimes_us + step_us), *reaches)
+        # What is known of the price, and then an open episode, has an end, too.
+        patience_us = max(fill_us, *(detector.hold for detector in self.detectors))
+        known_us = max(self.warm_up_us, regimes_us + step_us, patience_us + step_us)
+        return max(fill_us + known_us, *reaches)

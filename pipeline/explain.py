@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from pipeline.detect.alerts import PEAK_COLUMNS, alerts_frame
 from pipeline.detect.config import MultiHorizonConfig
+from pipeline.detect.episodes import Episode, peak_facts
 from pipeline.detect.multi_horizon import judged_horizons
 from pipeline.detect.registry import detector_of
 from pipeline.errors import ReplayError
@@ -42,6 +44,8 @@ class Explanation:
         start_score: Recomputed, at its start.
         peak_score: Recomputed, at its peak; NaN where the bars do not reach far enough back.
         peak_close: The price there.
+        differences: What of the peak was recorded otherwise, by its column of ALERTS: as it was
+            recorded, as it was recomputed.
         horizons: What `peak_score` is the largest of, from short to long; empty for other detectors
             than `multi_horizon`.
     """
@@ -53,13 +57,13 @@ class Explanation:
     start_score: float
     peak_score: float
     peak_close: float
+    differences: Mapping[str, tuple[Any, Any]]
     horizons: tuple[JudgedHorizon, ...]
 
     @property
     def same(self) -> bool:
         """Whether the recomputed peak is the recorded one, to the bit."""
-        recorded: float = self.alert["peak_score"]
-        return self.peak_score == recorded
+        return not self.differences
 
 
 def explain(alert: Mapping[str, Any], bars: pl.DataFrame, config: Config) -> Explanation:
@@ -80,7 +84,7 @@ def explain(alert: Mapping[str, Any], bars: pl.DataFrame, config: Config) -> Exp
     samples = _samples(bars, end_us)
     detector = detector_of([own], config.plugins, config.sampling)
     windows = Windows(detector.sums(), caps=detector.caps, timed=step_us is None)
-    score = detector.score(samples, windows.push(samples), 0).score
+    scores = detector.score(samples, windows.push(samples), 0)
     horizons: tuple[JudgedHorizon, ...] = ()
     if isinstance(own, MultiHorizonConfig) and step_us is not None:
         fill_us = config.sampling.forward_fill
@@ -90,9 +94,10 @@ def explain(alert: Mapping[str, Any], bars: pl.DataFrame, config: Config) -> Exp
         enter=alert["threshold"],
         bars=len(end_us),
         first_bar=bars["open_time"][0],
-        start_score=float(score[start]),
-        peak_score=float(score[peak]),
+        start_score=float(scores.score[start]),
+        peak_score=float(scores.score[peak]),
         peak_close=float(samples.close[peak]),
+        differences=_differences(alert, peak_facts(scores, peak, int(end_us[peak]), step_us)),
         horizons=horizons,
     )
 
@@ -106,6 +111,20 @@ def _row_at(alert: Mapping[str, Any], moment: str, end_us: NDArray[np.int64]) ->
             f"the {len(end_us):,} bars of {alert['symbol']} there are do not have it"
         )
     return row
+
+
+def _differences(alert: Mapping[str, Any], facts: Mapping[str, Any]) -> dict[str, tuple[Any, Any]]:
+    episode = Episode(
+        symbol=alert["symbol"],
+        severity=alert["severity"],
+        start_us=microseconds(alert["start_time"]),
+        end_us=None,
+        threshold=alert["threshold"],
+        revision=alert["revision"],
+        **facts,
+    )
+    again = alerts_frame([episode], alert["detector"]).row(0, named=True)
+    return {name: (alert[name], again[name]) for name in PEAK_COLUMNS if alert[name] != again[name]}
 
 
 def _samples(bars: pl.DataFrame, end_us: NDArray[np.int64]) -> Samples:

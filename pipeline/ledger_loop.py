@@ -51,7 +51,7 @@ def follow(
 _OUT = together(int64[:, ::1], boolean[::1], int64[:, ::1], boolean[::1])
 
 
-@compiled(void(_IDS, _IDS, int64, int64, int64[::1], int64[::1], _OUT))
+@compiled(void(_IDS, _IDS, int64, int64, int64[::1], int64[::1], _OUT), counted=True)
 def take_turns(
     distinct: Any,  # noqa: ANN401 - compiled: the signature has the types
     rank: Any,  # noqa: ANN401

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import polars as pl
 
-from pipeline.detect.episodes import alerts_frame
+from pipeline.detect.alerts import alerts_frame
 from pipeline.schema import ALERTS
 
 if TYPE_CHECKING:

@@ -84,7 +84,12 @@ class MarketSeries:
         self._detector = detector_of([config], plugins, sampling)
         self._windows = Windows(self._detector.sums(), caps=self._detector.caps)
         self._spot = Spot([config], every_us=self._every_us)
-        self._episodes = Episodes([MARKET_SYMBOL], [config], every_us=self._every_us)
+        self._episodes = Episodes(
+            [MARKET_SYMBOL],
+            [config],
+            every_us=self._every_us,
+            forward_fill_us=sampling.forward_fill,
+        )
         self._level = 0  # the sum of all returns so far, in units
         self._end_us = NEVER
 
@@ -117,9 +122,7 @@ class MarketSeries:
         in_force = self._spot.push(index, all_us, scores)
         agrees = (np.abs(median) >= self._exit) & (np.sign(median) == scores.direction)
         in_force[~agrees, 0] = np.inf
-        episodes = self._episodes.push(
-            ScoredRows(index, all_us, close, columns.log_return, scores, in_force)
-        )
+        episodes = self._episodes.push(ScoredRows(index, all_us, scores, in_force))
         return MarketRows(
             end_us,
             np.array([np.nan if mean is None else mean * UNIT for mean in means]),

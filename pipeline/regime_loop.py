@@ -40,13 +40,15 @@ REGIME, AIMED_SINCE, FILLED, IN_MEAN, IN_SQUARE, SINCE_UP, SINCE_DOWN, MARKS = r
 # the totals since each was zero.
 USUAL, MEAN, SQUARE, UP, DOWN, TOTAL_UP, TOTAL_DOWN, FIGURES = range(8)
 
-#: Symbol, end, volatility of the sample and of the span.
-_ROWS = together(given(int32), given(int64), float64[::1], float64[::1])
+#: The sum of squared returns, and how many.
+_SQUARES = together(float64[::1], int32[::1])
+#: Symbol, end, squares of the sample and of the span.
+_ROWS = together(given(int32), given(int64), _SQUARES, _SQUARES)
 _SETTINGS = together(int64, int64)  # how long a sample and a span are
 _STATE = together(int64[:, ::1], float64[:, ::1], float64[:, ::1])
 
 
-@inlined
+@compiled(void(int64, float64, _STATE), counted=True)  # the only part that makes an array
 def _remember(s: Any, volatility: Any, state: Any) -> None:  # noqa: ANN401 - compiled: the signature has the types
     """Put the volatility of a span on the ring, and take the median anew."""
     marks, figures, spans = state
@@ -54,6 +56,13 @@ def _remember(s: Any, volatility: Any, state: Any) -> None:  # noqa: ANN401 - co
     marks[s, FILLED] += 1
     known = min(marks[s, FILLED], SPANS)
     figures[s, USUAL] = np.median(spans[s, :known]) if known >= SPANS_NEEDED else np.nan
+
+
+@inlined
+def _volatility(row: Any, squares: Any) -> Any:  # noqa: ANN401 - as above
+    """Return the root mean square return of a row, NaN where it is unknown."""
+    total, terms = squares
+    return np.sqrt(total[row] / max(terms[row], 1))
 
 
 @inlined
@@ -140,14 +149,16 @@ def _compare(s: Any, volatility: Any, state: Any) -> Any:  # noqa: ANN401 - as a
 @compiled(void(_ROWS, _SETTINGS, _STATE, int8[::1], int8[::1]))
 def advance(rows: Any, settings: Any, state: Any, regimes: Any, changes: Any) -> None:  # noqa: ANN401 - as above
     """Advance by rows, in time order for each symbol; a sample is taken where one ends."""
-    index, end_us, short, long = rows
+    index, end_us, of_sample, of_span = rows
     sample_us, span_us = settings
     for row in range(len(index)):
         s = index[row]
         if end_us[row] % sample_us == 0:
-            if end_us[row] % span_us == 0 and not np.isnan(long[row]):
-                _remember(s, long[row], state)
-            _settle(s, end_us[row], long[row], DWELL * sample_us, state)
-            if not np.isnan(short[row]):
-                changes[row] = _compare(s, short[row], state)
+            volatility = _volatility(row, of_span)
+            if end_us[row] % span_us == 0 and not np.isnan(volatility):
+                _remember(s, volatility, state)
+            _settle(s, end_us[row], volatility, DWELL * sample_us, state)
+            newest = _volatility(row, of_sample)
+            if not np.isnan(newest):
+                changes[row] = _compare(s, newest, state)
         regimes[row] = state[0][s, REGIME] - 1

@@ -92,11 +92,10 @@ class Regimes:
             columns: What the windows held after each row.
             at: Where in `columns` the sums of `regime_sums` are.
         """
-        means = [columns.values[one] / np.maximum(columns.terms[one], 1) for one in at]
-        short, long = (np.sqrt(mean) for mean in means)
         regimes, changes = np.empty(len(index), dtype=np.int8), np.zeros(len(index), dtype=np.int8)
         settings = self._sample_us, SPAN_SAMPLES * self._sample_us
-        advance((index, end_us, short, long), settings, self._state, regimes, changes)
+        sums = [(columns.values[one], columns.terms[one]) for one in at]
+        advance((index, end_us, *sums), settings, self._state, regimes, changes)
         return regimes, changes
 
     def snapshot(self, index: int) -> dict[str, NDArray[np.generic]]:

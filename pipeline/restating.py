@@ -17,6 +17,7 @@ import polars as pl
 from pipeline.analysis import StepResult, join_results
 from pipeline.bar_records import BAR
 from pipeline.closed_bars import closed_bars
+from pipeline.detect.episodes import open_since_us
 from pipeline.eras import SAMPLER, Era
 from pipeline.lost_spans import LostSpans, id_runs, mark_complete
 from pipeline.marks import NEVER, ONWARD
@@ -150,7 +151,8 @@ class Restating:
         """Forget what is out of reach."""
         oldest = [self._eras[0].next_step(index) for index in range(len(self._symbols))]
         for index, symbol in enumerate(self._symbols):
-            self._alerts.forget_ended(symbol, self._end_us(oldest[index]))
+            held = self._eras[0].stands[index]["episodes"]
+            self._alerts.forget_ended(symbol, self._end_us(oldest[index]), open_since_us(held))
         self._revisions = {
             (index, step): revision
             for (index, step), revision in self._revisions.items()
@@ -198,7 +200,9 @@ class Restating:
         stand = self._eras[first].stands[index]
         before = np.concatenate([era.bars_of(index) for era in self._eras[first:]])
         past = self._alerts.after(
-            self._symbols[index], self._end_us(self._eras[first].next_step(index))
+            self._symbols[index],
+            self._end_us(self._eras[first].next_step(index)),
+            open_since_us(stand["episodes"]),
         )
         for name, stage in self._analysis.stages.items():
             stage.restore(index, stand[name])

@@ -27,24 +27,28 @@ class AlertLog:
         """Forget the alerts of a symbol."""
         self._told = {name: row for name, row in self._told.items() if row["symbol"] != symbol}
 
-    def forget_ended(self, symbol: str, until_us: int) -> None:
-        """Forget those of a symbol that had ended by a time."""
-        until = _time(until_us)
-        ended = [
-            name
-            for name, row in self._told.items()
-            if row["symbol"] == symbol and row["end_time"] is not None and row["end_time"] <= until
-        ]
-        for name in ended:
-            del self._told[name]
+    def forget_ended(self, symbol: str, until_us: int, open_us: int | None) -> None:
+        """Forget those of a symbol that had ended by a time; see `after`."""
+        kept = self.after(symbol, until_us, open_us)
+        self._told = {
+            name: row for name, row in self._told.items() if row["symbol"] != symbol or name in kept
+        }
 
-    def after(self, symbol: str, since_us: int) -> dict[str, dict[str, Any]]:
-        """Return the alerts of a symbol that had not ended by a time, by their ids."""
-        since = _time(since_us)
+    def after(self, symbol: str, since_us: int, open_us: int | None) -> dict[str, dict[str, Any]]:
+        """Return the alerts of a symbol that had not ended by a time, by their ids.
+
+        Args:
+            symbol: Whose.
+            since_us: The time.
+            open_us: When the one started that was open then; null without one. Its end may be told
+                later as one before that time: with the newest score.
+        """
+        since, opened = _time(since_us), None if open_us is None else _time(open_us)
         return {
             name: row
             for name, row in self._told.items()
-            if row["symbol"] == symbol and (row["end_time"] is None or row["end_time"] > since)
+            if row["symbol"] == symbol
+            and (row["end_time"] is None or row["end_time"] > since or row["start_time"] == opened)
         }
 
     def retell(

@@ -77,10 +77,10 @@ ALERTS = pl.Schema(
         "peak_time": TIME,
         "peak_score": pl.Float64(),
         "threshold": pl.Float64(),  # the score that was enough to start it
-        "move_bp": pl.Float64(),  # signed, from the close before the start to the peak
+        "move_bp": pl.Float64(),  # the return of the peak, signed; all below are of the peak
         "direction": pl.Int8(),
         "horizon_s": pl.Float64(),
-        "samples": pl.Int64(),  # in the window that judged the start
+        "samples": pl.Int64(),  # in the window that judged it
         "window_start": TIME,  # exclusive
         "window_end": TIME,  # inclusive
         "revision": pl.Int32(),  # grows with every change of the row

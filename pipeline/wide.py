@@ -38,7 +38,7 @@ def _multiply(_typing: Any, _a: Any, _b: Any) -> Any:  # noqa: ANN401 - compiled
 multiply: Any = _multiply
 
 
-@compiled("UniTuple(uint64, 2)(uint64, uint64, uint64, uint64)", counted=False)
+@compiled("UniTuple(uint64, 2)(uint64, uint64, uint64, uint64)")
 def add(high: Any, low: Any, more_high: Any, more_low: Any) -> tuple[Any, Any]:  # noqa: ANN401 - compiled, uint64
     """Return the limbs of the sum, modulo 2^128."""
     total = low + more_low
@@ -46,27 +46,27 @@ def add(high: Any, low: Any, more_high: Any, more_low: Any) -> tuple[Any, Any]: 
     return high + more_high + carry, total
 
 
-@compiled("UniTuple(uint64, 2)(uint64, uint64, uint64, uint64)", counted=False)
+@compiled("UniTuple(uint64, 2)(uint64, uint64, uint64, uint64)")
 def subtract(high: Any, low: Any, less_high: Any, less_low: Any) -> tuple[Any, Any]:  # noqa: ANN401 - compiled, uint64
     """Return the limbs of the difference, modulo 2^128."""
     borrow = _ONE if low < less_low else _ZERO
     return high - less_high - borrow, low - less_low
 
 
-@compiled("float64(uint64, uint64)", counted=False)
+@compiled("float64(uint64, uint64)")
 def as_float(high: Any, low: Any) -> Any:  # noqa: ANN401 - compiled, uint64 to float64
     """Return the nearest double, to within one rounding of each limb."""
     return np.float64(high) * _LIMB + np.float64(low)
 
 
-@compiled("Tuple((int64, uint64, uint64))(int64, uint64, uint64, uint64, uint64)", counted=False)
+@compiled("Tuple((int64, uint64, uint64))(int64, uint64, uint64, uint64, uint64)")
 def add3(top: Any, high: Any, low: Any, more_high: Any, more_low: Any) -> tuple[Any, Any, Any]:  # noqa: ANN401 - compiled
     """Return the limbs of a signed 192-bit sum; `more_high` is below 2^63."""
     new_high, new_low = add(high, low, more_high, more_low)
     return top + (1 if new_high < high else 0), new_high, new_low
 
 
-@compiled("Tuple((int64, uint64, uint64))(int64, uint64, uint64, uint64, uint64)", counted=False)
+@compiled("Tuple((int64, uint64, uint64))(int64, uint64, uint64, uint64, uint64)")
 def subtract3(
     top: Any,  # noqa: ANN401 - compiled
     high: Any,  # noqa: ANN401
@@ -79,7 +79,7 @@ def subtract3(
     return top - (1 if new_high > high else 0), new_high, new_low
 
 
-@compiled("float64(int64, uint64, uint64)", counted=False)
+@compiled("float64(int64, uint64, uint64)")
 def as_float3(top: Any, high: Any, low: Any) -> Any:  # noqa: ANN401 - compiled
     """Return the nearest double of a signed 192-bit integer, to within a rounding a limb."""
     if top >= 0:
@@ -89,14 +89,14 @@ def as_float3(top: Any, high: Any, low: Any) -> Any:  # noqa: ANN401 - compiled
     return -(np.float64(-top - borrow) * _TWO_LIMBS + as_float(new_high, new_low))
 
 
-@compiled("UniTuple(uint64, 2)(uint64, uint64, int64)", counted=False)
+@compiled("UniTuple(uint64, 2)(uint64, uint64, int64)")
 def shift(high: Any, low: Any, by: Any) -> tuple[Any, Any]:  # noqa: ANN401 - compiled
     """Return the limbs of a signed 128-bit integer moved by a signed 64-bit one."""
     new_high, new_low = add(high, low, _ZERO, np.uint64(by))
     return (new_high - _ONE if by < 0 else new_high), new_low
 
 
-@compiled("float64(uint64, uint64)", counted=False)
+@compiled("float64(uint64, uint64)")
 def as_signed_float(high: Any, low: Any) -> Any:  # noqa: ANN401 - compiled
     """Return the double of a signed 128-bit integer, to within a rounding a limb."""
     if high <= _MAX_SIGNED:
@@ -105,7 +105,7 @@ def as_signed_float(high: Any, low: Any) -> Any:  # noqa: ANN401 - compiled
     return -as_float(new_high, new_low)
 
 
-@compiled("float64(int64, int64, uint64, uint64, uint64, uint64)", counted=False)
+@compiled("float64(int64, int64, uint64, uint64, uint64, uint64)")
 def _far_scatter(
     count: Any,  # noqa: ANN401 - compiled
     top: Any,  # noqa: ANN401
@@ -133,7 +133,7 @@ def _far_scatter(
     return as_float3(new_top, borrowed_high, difference_low) / count
 
 
-@compiled("float64(int64, int64, uint64, uint64, uint64, uint64)", counted=False)
+@compiled("float64(int64, int64, uint64, uint64, uint64, uint64)")
 def scatter(
     count: Any,  # noqa: ANN401 - compiled
     top: Any,  # noqa: ANN401

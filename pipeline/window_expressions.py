@@ -119,17 +119,19 @@ class WindowExpressions:
         ratio = bipower / self._statistic(f"variance@{window}", every, by)
         return (1.0 - ratio).clip(lower_bound=0.0).fill_nan(None)
 
-    def subsampled_variance(self, window: str | int, step: int, *, every: str = "1s") -> pl.Expr:
-        """Return the variance of the window from returns over `step` samples, at every sample.
+    def subsampled_variance(
+        self, window: str | int, step: str | int, *, every: str = "1s"
+    ) -> pl.Expr:
+        """Return the variance of the window from returns over a longer step, at every sample.
 
         sum (x_i - x_(i-step))^2 / step over those within the window: robust to bid-ask bounce
         (Zhang, Mykland, Ait-Sahalia 2005).
         """
-        length = _length(window, every)
-        if not 1 <= step <= length:
-            raise ValueError(f"expected a step of 1 to {length} samples, found {step}")
-        one = RollingSum("squares", length - step + 1, horizon=step)
-        return self._roll([one], lambda columns: columns.values[0] / step)
+        length, steps = _length(window, every), _length(step, every)
+        if steps > length:
+            raise ValueError(f"expected a step within the window {window!r}, found {step!r}")
+        one = RollingSum("squares", length - steps + 1, horizon=steps)
+        return self._roll([one], lambda columns: columns.values[0] / steps)
 
     def roll_spread(
         self, window: str | int, *, every: str = "1s", by: str | None = None

@@ -125,7 +125,7 @@ def _advance_sum(  # noqa: PLR0913, PLR0917 - as above
                 retell(s, other, at, count, rows, settings, state, out)
 
 
-@compiled(f"int64(int64, int64[::1], {_ROWS}, {_SETTINGS}, {_STATE}, {_OUT})", counted=False)
+@compiled(f"int64(int64, int64[::1], {_ROWS}, {_SETTINGS}, {_STATE}, {_OUT})")
 def advance(at: Any, starts: Any, rows: Any, settings: Any, state: Any, out: Any) -> Any:  # noqa: ANN401 - as above
     """Advance by the rows listed in `order` from `at` on.
 

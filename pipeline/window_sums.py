@@ -34,7 +34,7 @@ from pipeline.window_tapes import (
 )
 
 
-@compiled("Tuple((int64, uint64, uint64))(int64, int64, int64)", counted=False)
+@compiled("Tuple((int64, uint64, uint64))(int64, int64, int64)")
 def _term(of: Any, value: Any, before: Any) -> Any:  # noqa: ANN401 - compiled: the signature has the types
     """Return what a value adds to a sum: sign, high and low limb; sign 0 where it is missing."""
     if value == MISSING or (of >= PRODUCTS and before == MISSING):

@@ -52,7 +52,7 @@ SEEN, SOUND, WAS_COMPLETE, FIRST_US, NEWEST_US = range(5)
 SIGMAS, FLOOR, HALF_TICK = range(3)
 
 
-@compiled("void(int32[::1], int64[::1], int64[::1])")
+@compiled("void(int32[::1], int64[::1], int64[::1])", counted=True)
 def group(symbol_index: Any, order: Any, starts: Any) -> None:  # noqa: ANN401 - compiled: the signature has the types
     """List rows by symbol, in row order for each: those of symbol s start at `starts[s]`."""
     starts[:] = 0

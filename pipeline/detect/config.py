@@ -24,19 +24,15 @@ HORIZON_STEPS, WINDOW_STEPS = (5, 15, 30), 300
 
 
 class SeverityConfig(Section):
-    """The peak score from which an episode is called minor, major or critical."""
+    """The peak score from which an episode is more than minor, which it is from `enter` on."""
 
-    minor: Annotated[float, Field(gt=0)] = 6.0
     major: Annotated[float, Field(gt=0)] = 8.0
     critical: Annotated[float, Field(gt=0)] = 12.0
 
     @model_validator(mode="after")
     def _ascending(self) -> Self:
-        if not self.minor < self.major < self.critical:
-            raise ValueError(
-                "expected minor < major < critical, "
-                f"found {self.minor:g}, {self.major:g}, {self.critical:g}"
-            )
+        if self.major >= self.critical:
+            raise ValueError(f"expected major < critical, found {self.major:g}, {self.critical:g}")
         return self
 
 
@@ -64,12 +60,12 @@ class EpisodesConfig(Section):
     """How episodes are made of scores, whatever the detector.
 
     Attributes:
-        enter: Score from which an episode starts.
+        enter: Score from which an episode starts; it is minor, if not more.
         exit: Score below which it may end.
         hold: How long the score stays below `exit` before the episode ends.
         cool_down: How long after an end no episode of the symbol starts.
         min_move_bp: Smallest tested return, in basis points, that may start an episode.
-        severity: Names for peak scores.
+        severity: Names for higher peak scores.
         budget: Rates in the place of `enter` and `severity`, which hold until enough is known of
             the symbol's own scores; `exit` keeps its ratio to `enter`. Null: fixed scores.
     """
@@ -87,11 +83,6 @@ class EpisodesConfig(Section):
         if self.exit >= self.enter:
             raise ValueError(
                 f"expected exit < enter, found exit {self.exit:g}, enter {self.enter:g}"
-            )
-        if self.severity.minor > self.enter:
-            raise ValueError(
-                f"expected severity.minor <= enter, found {self.severity.minor:g} and "
-                f"{self.enter:g}: an episode that starts needs a severity"
             )
         return self
 

@@ -6,12 +6,9 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-import polars as pl
 
 from pipeline.detect.thresholds import Thresholds, severity_of, thresholds_of
-from pipeline.durations import SECOND
 from pipeline.marks import NEVER
-from pipeline.schema import ALERTS
 
 if TYPE_CHECKING:
     from collections.abc import Iterator, Mapping, Sequence
@@ -33,8 +30,7 @@ class Episode:
     peak_us: int
     peak_score: float
     threshold: float  # the score that was enough to start it
-    base_close: float  # before the return that started it
-    move_bp: float  # from there to the peak
+    move_bp: float  # the return of the peak, and what it was judged by
     direction: int
     horizon_us: int | None  # this and the window null where every trade is a sample
     samples: int
@@ -43,7 +39,8 @@ class Episode:
     revision: int
 
 
-# The facts of an open episode as they are kept: whole numbers, and others.
+# The facts of an open episode as they are kept: whole numbers, behind the watch's, and others.
+_MARKS = 3
 _TIMES = (
     "start_us",
     "peak_us",
@@ -54,7 +51,7 @@ _TIMES = (
     "window_end_us",
     "revision",
 )
-_FIGURES = ("peak_score", "base_close", "move_bp")
+_FIGURES = ("peak_score", "move_bp")
 _THRESHOLDS = ("enter", "exit", "major", "critical")
 
 
@@ -66,6 +63,7 @@ class _Watch:
     thresholds: Thresholds | None = None  # of the open episode
     calm_since_us: int | None = None
     quiet_until_us: int | None = None
+    scored_us: int | None = None  # the newest row of the open episode with a score
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,8 +72,6 @@ class ScoredRows:
 
     symbol_index: NDArray[np.int32]
     end_us: NDArray[np.int64]  # of the grid step
-    close: NDArray[np.float64]
-    log_return: NDArray[np.float64]
     scores: Scores
     in_force: NDArray[np.float64]  # by row: the minor, major and critical threshold
 
@@ -85,16 +81,29 @@ class Episodes:
 
     An episode starts at the minor threshold in force, with a tested return of `min_move_bp`,
     outside a cool-down; its severity only rises; it ends once the score was below `exit` for
-    `hold`. A sample without a score is neither high nor low: it keeps an episode open and starts
-    none. Thresholds do not change while an episode is open.
+    `hold`. A sample without a score is neither high nor low, and starts none. Once there was no
+    score for longer than `hold` and a price holds, nobody knows: the episode ended with its newest
+    score. Thresholds do not change while an episode is open.
+
+    Args:
+        symbols: In index order.
+        configs: Symbol by symbol.
+        every_us: The grid step; null where every trade is a sample.
+        forward_fill_us: How long a price stays valid without a trade.
     """
 
     def __init__(
-        self, symbols: Sequence[str], configs: Sequence[EpisodesConfig], *, every_us: int | None
+        self,
+        symbols: Sequence[str],
+        configs: Sequence[EpisodesConfig],
+        *,
+        every_us: int | None,
+        forward_fill_us: int,
     ) -> None:
         self._symbols = symbols
         self._configs = configs
         self._every_us = every_us
+        self._forward_fill_us = forward_fill_us
         self._watches = [_Watch() for _ in symbols]
         self.started = np.zeros(len(symbols), dtype=np.int64)
 
@@ -130,7 +139,7 @@ class Episodes:
     def snapshot(self, index: int) -> dict[str, NDArray[np.generic]]:
         """Return where a symbol stands: whether an episode is open, and its facts."""
         watch = self._watches[index]
-        times = [watch.calm_since_us, watch.quiet_until_us]
+        times = [watch.calm_since_us, watch.quiet_until_us, watch.scored_us]
         figures: list[float] = []
         if watch.episode is not None:
             times += [getattr(watch.episode, name) for name in _TIMES]
@@ -146,10 +155,10 @@ class Episodes:
         """Continue a symbol from a snapshot."""
         self.started[index] = held["started"][0]
         times = [None if time == NEVER else time for time in held["times"].tolist()]
-        watch = self._watches[index] = _Watch(calm_since_us=times[0], quiet_until_us=times[1])
+        watch = self._watches[index] = _Watch(None, None, *times[:_MARKS])
         figures = held["figures"].tolist()
         if figures:
-            facts: dict[str, Any] = dict(zip(_TIMES, times[2:], strict=True))
+            facts: dict[str, Any] = dict(zip(_TIMES, times[_MARKS:], strict=True))
             facts |= zip(_FIGURES, figures[: len(_FIGURES)], strict=True)
             watch.thresholds = Thresholds(*figures[len(_FIGURES) :])
             severity = severity_of(facts["peak_score"], watch.thresholds)
@@ -168,6 +177,9 @@ class Episodes:
         watch = self._watches[index]
         at = 0
         while at < len(mine):
+            change = self._lapse(index, int(rows.end_us[mine[at]]))
+            if change is not None:
+                yield change
             if watch.episode is None:
                 ahead = np.flatnonzero(high[at:])
                 if not len(ahead):
@@ -186,31 +198,17 @@ class Episodes:
         cooling = watch.quiet_until_us is not None and now_us < watch.quiet_until_us
         if cooling or abs(scores.move_bp[row]) < config.min_move_bp:
             return None
-        horizon_us = window_end_us = window_start_us = None
-        if self._every_us is not None:
-            horizon_us = int(scores.horizon_steps[row]) * self._every_us
-            window_end_us = now_us - horizon_us
-            window_start_us = window_end_us - int(scores.window_steps[row]) * self._every_us
-        score = float(scores.score[row])
         watch.thresholds = thresholds_of(config, rows.in_force[row])
         watch.episode = Episode(
             symbol=self._symbols[index],
-            severity=severity_of(score, watch.thresholds),
+            severity=severity_of(float(scores.score[row]), watch.thresholds),
             start_us=now_us,
             end_us=None,
-            peak_us=now_us,
-            peak_score=score,
             threshold=watch.thresholds.enter,
-            base_close=float(rows.close[row] / np.exp(scores.move_bp[row] / 1e4)),
-            move_bp=float(scores.move_bp[row]),
-            direction=int(scores.direction[row]),
-            horizon_us=horizon_us,
-            samples=int(scores.samples[row]),
-            window_start_us=window_start_us,
-            window_end_us=window_end_us,
             revision=0,
+            **peak_facts(scores, row, now_us, self._every_us),
         )
-        watch.calm_since_us = None
+        watch.calm_since_us, watch.scored_us = None, now_us
         self.started[index] += 1
         return watch.episode
 
@@ -220,60 +218,71 @@ class Episodes:
         assert episode is not None  # noqa: S101 - `_walk` comes here only while one is open
         assert thresholds is not None  # noqa: S101 - as above
         now_us, score = int(rows.end_us[row]), float(rows.scores.score[row])
+        if np.isnan(score):
+            return None
+        watch.scored_us = now_us
         if score > episode.peak_score:
-            watch.episode = self._rise(episode, row, rows, thresholds)
-        if score < thresholds.exit:
+            watch.episode = replace(
+                episode,
+                severity=severity_of(score, thresholds),
+                revision=episode.revision + 1,
+                **peak_facts(rows.scores, row, now_us, self._every_us),
+            )
+        if score >= thresholds.exit:
+            watch.calm_since_us = None
+        else:
             watch.calm_since_us = now_us if watch.calm_since_us is None else watch.calm_since_us
             if now_us - watch.calm_since_us >= config.hold:
-                watch.episode = watch.thresholds = watch.calm_since_us = None
-                # At least until the next microsecond: an episode is known by its start.
-                watch.quiet_until_us = now_us + max(config.cool_down, 1)
-                return replace(episode, end_us=now_us, revision=episode.revision + 1)
-        elif score >= thresholds.exit:
-            watch.calm_since_us = None
+                return self._end(index, now_us)
         return watch.episode if watch.episode is not episode else None
 
-    def _rise(
-        self, episode: Episode, row: int, rows: ScoredRows, thresholds: Thresholds
-    ) -> Episode:
-        score = float(rows.scores.score[row])
-        return replace(
-            episode,
-            severity=severity_of(score, thresholds),
-            peak_us=int(rows.end_us[row]),
-            peak_score=score,
-            move_bp=float(np.log(rows.close[row] / episode.base_close) * 1e4),
-            direction=int(rows.scores.direction[row]),
-            revision=episode.revision + 1,
-        )
+    def _lapse(self, index: int, now_us: int) -> Episode | None:
+        """End an episode that nothing was known of for too long."""
+        watch = self._watches[index]
+        if watch.episode is None or watch.scored_us is None:
+            return None
+        if now_us - watch.scored_us <= max(self._configs[index].hold, self._forward_fill_us):
+            return None
+        return self._end(index, watch.scored_us)
+
+    def _end(self, index: int, end_us: int) -> Episode:
+        watch = self._watches[index]
+        episode = watch.episode
+        assert episode is not None  # noqa: S101 - whoever calls has looked
+        # At least until the next microsecond: an episode is known by its start.
+        quiet_until_us = end_us + max(self._configs[index].cool_down, 1)
+        watch.episode = watch.thresholds = watch.calm_since_us = watch.scored_us = None
+        watch.quiet_until_us = quiet_until_us
+        return replace(episode, end_us=end_us, revision=episode.revision + 1)
 
 
-def alerts_frame(episodes: Sequence[Episode], detector: str) -> pl.DataFrame:
-    """Return episodes as ALERTS rows; an id names symbol, detector and start."""
-    rows = [
-        {
-            "alert_id": f"{episode.symbol}-{detector}-{episode.start_us}",
-            "symbol": episode.symbol,
-            "detector": detector,
-            "kind": "return",
-            "severity": episode.severity,
-            "scope": "idiosyncratic",
-            "status": "open" if episode.end_us is None else "closed",
-            "start_time": episode.start_us,
-            "end_time": episode.end_us,
-            "peak_time": episode.peak_us,
-            "peak_score": episode.peak_score,
-            "threshold": episode.threshold,
-            "move_bp": episode.move_bp,
-            "direction": episode.direction,
-            "horizon_s": None if episode.horizon_us is None else episode.horizon_us / SECOND,
-            "samples": episode.samples,
-            "window_start": episode.window_start_us,
-            "window_end": episode.window_end_us,
-            "revision": episode.revision,
-        }
-        for episode in episodes
-    ]
-    times = ["start_time", "end_time", "peak_time", "window_start", "window_end"]
-    raw = pl.Schema([(name, pl.Int64 if name in times else kind) for name, kind in ALERTS.items()])
-    return pl.DataFrame(rows, schema=raw, orient="row").cast(ALERTS)
+def peak_facts(scores: Scores, row: int, now_us: int, every_us: int | None) -> dict[str, Any]:
+    """Return what an episode says of its peak: the score, the return, and what that was judged by.
+
+    Args:
+        scores: Of rows.
+        row: That of the peak.
+        now_us: When its grid step ends.
+        every_us: The grid step; null where every trade is a sample.
+    """
+    horizon_us = window_start_us = window_end_us = None
+    if every_us is not None:
+        horizon_us = int(scores.horizon_steps[row]) * every_us
+        window_end_us = now_us - horizon_us
+        window_start_us = window_end_us - int(scores.window_steps[row]) * every_us
+    return {
+        "peak_us": now_us,
+        "peak_score": float(scores.score[row]),
+        "move_bp": float(scores.move_bp[row]),
+        "direction": int(scores.direction[row]),
+        "horizon_us": horizon_us,
+        "samples": int(scores.samples[row]),
+        "window_start_us": window_start_us,
+        "window_end_us": window_end_us,
+    }
+
+
+def open_since_us(held: Mapping[str, NDArray[np.generic]]) -> int | None:
+    """Return when the episode started that was open in a snapshot of a symbol."""
+    times: list[int] = held["times"].tolist()
+    return times[_MARKS] if len(times) > _MARKS else None

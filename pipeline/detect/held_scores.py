@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numba import float64, int32, int64, void
 
-from pipeline.compiled import compiled
+from pipeline.compiled import compiled, inlined
 from pipeline.detect.protocol import Scores
 from pipeline.signatures import given
 
@@ -82,6 +82,27 @@ class HeldScores:
         self._figures[index] = arrays["figures"]
 
 
+@inlined
+def _keep(s: Any, row: Any, held: Any, columns: Any) -> None:  # noqa: ANN401 - compiled
+    """Hold a row of columns. Value by value: a slice would make the loop count references."""
+    for at in range(len(columns)):
+        held[s, at] = columns[at, row]
+
+
+@inlined
+def _tell(s: Any, row: Any, held: Any, columns: Any) -> None:  # noqa: ANN401 - compiled
+    """Write what is held into a row of columns."""
+    for at in range(len(columns)):
+        columns[at, row] = held[s, at]
+
+
+@inlined
+def _blank(s: Any, held: Any, value: Any) -> None:  # noqa: ANN401 - compiled
+    """Hold nothing."""
+    for at in range(held.shape[1]):
+        held[s, at] = value
+
+
 @compiled(
     void(
         given(int32),
@@ -110,10 +131,12 @@ def _hold(  # noqa: PLR0913, PLR0917 - compiled: the signature has the types
         s, on = index[row], level[row]
         if on > 0 and end_us[row] % (every_us << on) == 0:
             held_level[s] = on
-            held_figures[s] = figures[:, row]
-            held_numbers[s] = numbers[:, row]
+            _keep(s, row, held_figures, figures)
+            _keep(s, row, held_numbers, numbers)
         elif on > 0 and held_level[s] == on:
-            figures[:, row] = held_figures[s]
-            numbers[:, row] = held_numbers[s]
+            _tell(s, row, held_figures, figures)
+            _tell(s, row, held_numbers, numbers)
         else:
-            held_level[s], held_figures[s], held_numbers[s] = _NONE, np.nan, 0
+            held_level[s] = _NONE
+            _blank(s, held_figures, np.nan)
+            _blank(s, held_numbers, 0)

@@ -42,6 +42,7 @@ class Spot:
     def __init__(self, configs: Sequence[EpisodesConfig], *, every_us: int | None) -> None:
         self._every_us = every_us
         self._take(configs)
+        self._blank = self.snapshot(0)  # but for the gate the same for all
 
     def _take(self, configs: Sequence[EpisodesConfig]) -> None:
         """Start with rules, knowing nothing."""
@@ -52,15 +53,16 @@ class Spot:
             np.array([config.min_move_bp for config in configs]),
             MINUTE if self._every_us is None else self._every_us,
         )
-        fixed = [
-            (config.enter, config.severity.major, config.severity.critical) for config in configs
-        ]
+        self._fixed = np.array(
+            [(config.enter, config.severity.major, config.severity.critical) for config in configs]
+        )
         marks = np.zeros((len(configs), 4), dtype=np.int64)
         marks[:, [LAST_US, HOT_US]] = NEVER
         self._state = (
             marks,
-            np.zeros((len(configs), 2)),
-            np.array(fixed),
+            np.zeros((len(configs), 3)),
+            self._fixed.copy(),
+            np.zeros((len(configs), BINS)),
             np.zeros((len(configs), BINS)),
         )
 
@@ -70,15 +72,15 @@ class Spot:
         return self._state[2]
 
     def retune(self, configs: Sequence[EpisodesConfig]) -> None:
-        """Take other rules; what is known of a symbol serves them, if it is counted as before."""
-        (_, gates, *_), (marks, figures, _, counts) = self._settings, self._state
+        """Take other rules; what is known of a symbol serves them, if it is counted as before.
+
+        Thresholds of a budget are those the rules make of what was known when the newest judged day
+        ended. So they stay where rules do not change, whenever this is called.
+        """
+        known = [self.snapshot(index) for index in range(len(self._fixed))]
         self._take(configs)
-        for index in range(len(configs)):
-            if self._settings[1][index] == gates[index]:  # peaks are in units of it
-                self._state[0][index], self._state[1][index] = marks[index], figures[index]
-                self._state[3][index] = counts[index]
-            if not np.isnan(self._settings[0][index, 0]):
-                find(index, self._settings, self._state)
+        for index, arrays in enumerate(known):
+            self.restore(index, arrays)
 
     def push(
         self, index: NDArray[np.int32], end_us: NDArray[np.int64], scores: Scores
@@ -91,7 +93,7 @@ class Spot:
             scores: Of the rows.
         """
         if np.isnan(self._settings[0]).all():  # as mostly: nobody has a budget
-            return self._state[2][index]
+            return np.take(self._state[2], index, axis=0)  # twice as quick as by its index
         in_force = np.empty((len(index), 3))
         advance(
             (index, end_us, scores.score, scores.move_bp), self._settings, self._state, in_force
@@ -99,15 +101,30 @@ class Spot:
         return in_force
 
     def snapshot(self, index: int) -> dict[str, NDArray[np.generic]]:
-        """Return what is known of a symbol as arrays."""
-        marks, figures, levels, counts = (part[index].copy() for part in self._state)
-        return {"marks": marks, "figures": figures, "levels": levels, "counts": counts}
+        """Return what is known of a symbol as arrays; its thresholds are what rules make of it."""
+        marks, figures, _, counts, counted = (part[index].copy() for part in self._state)
+        gate = self._settings[1][index : index + 1].copy()
+        return {
+            "gate": gate,
+            "marks": marks,
+            "figures": figures,
+            "counts": counts,
+            "counted": counted,
+        }
 
     def restore(self, index: int, arrays: Mapping[str, NDArray[np.generic]]) -> None:
-        """Continue a symbol from what `snapshot` returned."""
-        names = ("marks", "figures", "levels", "counts")
-        for part, name in zip(self._state, names, strict=True):
-            part[index] = arrays[name]
+        """Continue a symbol from what `snapshot` returned, under the rules that now hold.
+
+        Peaks that were counted from another score are in other units: they are forgotten.
+        """
+        if arrays["gate"][0] != self._settings[1][index]:
+            arrays = self._blank
+        marks, figures, levels, counts, counted = self._state
+        marks[index], figures[index] = arrays["marks"], arrays["figures"]
+        counts[index], counted[index] = arrays["counts"], arrays["counted"]
+        levels[index] = self._fixed[index]
+        if not np.isnan(self._settings[0][index, 0]):
+            find(index, self._settings, self._state)
 
 
 def _rates(config: EpisodesConfig) -> list[float]:

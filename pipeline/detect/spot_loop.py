@@ -39,16 +39,18 @@ USUAL_SHAPE, USUAL_PEAKS = 0.5, 300.0
 # was judged, how many days are over.
 LAST_US, HOT_US, DAY_US, DAYS = range(4)
 # Per symbol: the highest score of the cluster under way, 0 for none; the days that are known,
-# those long ago counting less.
-PEAK, KNOWN_DAYS = range(2)
+# those long ago counting less; the same when the thresholds were last found by what is known.
+PEAK, KNOWN_DAYS, COUNTED_DAYS = range(3)
 
 #: Symbol, end, score, move.
 _ROWS = together(given(int32), given(int64), given(float64), given(float64))
 #: Symbol by symbol: budgets as rates a day (NaN for none), the gate, how long the score is below it
 #: between clusters, the least move of a peak; and the longest time that a row stands for.
 _SETTINGS = together(float64[:, ::1], float64[::1], int64[::1], float64[::1], int64)
-#: The marks and figures above, the thresholds in force, the counts of peaks.
-_STATE = together(int64[:, ::1], float64[:, ::1], float64[:, ::1], float64[:, ::1])
+#: The marks and figures above, the thresholds in force, the counts of peaks; and these as they were
+#: at the end of the newest day after which they were enough, which thresholds are found by: none
+#: before the first.
+_STATE = together(int64[:, ::1], float64[:, ::1], float64[:, ::1], float64[:, ::1], float64[:, ::1])
 
 
 @compiled(types.UniTuple(float64, 4)(float64[::1], float64))
@@ -93,26 +95,29 @@ def _level_for(times: Any, tail: Any) -> Any:  # noqa: ANN401 - as above
     return level + scale * np.expm1(shape * growth) / shape
 
 
-@compiled(void(int64, _SETTINGS, _STATE))
+@compiled(void(int64, _SETTINGS, _STATE), counted=True)
 def find(s: Any, settings: Any, state: Any) -> None:  # noqa: ANN401 - as above
-    """Find the thresholds of a symbol by what is known of it, if that is enough."""
+    """Find the thresholds of a symbol by what was known at the end of a day, if that was enough."""
     rates, gates = settings[0], settings[1]
-    marks, figures, levels, counts = state
-    days = figures[s, KNOWN_DAYS]
-    if marks[s, DAYS] >= LEAST_DAYS and counts[s].sum() >= LEAST_PEAKS:
-        tail = tail_of(counts[s], max(LEAST_PEAKS, TAIL_OF_MOST * rates[s, 0] * days))
+    figures, levels, counted = state[1], state[2], state[4]
+    days = figures[s, COUNTED_DAYS]
+    if days > 0.0:
+        tail = tail_of(counted[s], max(LEAST_PEAKS, TAIL_OF_MOST * rates[s, 0] * days))
         for at in range(rates.shape[1]):
             expected = max(rates[s, at] * days, 1.0 / BEYOND)
             levels[s, at] = gates[s] * _level_for(tail[1] / expected, tail)
 
 
-@inlined
+@compiled(void(int64, _SETTINGS, _STATE), counted=True)
 def _end_day(s: Any, settings: Any, state: Any) -> None:  # noqa: ANN401 - as above
     """Count a judged day, find the thresholds anew, and let what is known fade."""
-    marks, figures, _, counts = state
+    marks, figures, _, counts, counted = state
     marks[s, DAY_US] -= DAY
     marks[s, DAYS] += 1
     figures[s, KNOWN_DAYS] += 1.0
+    if marks[s, DAYS] >= LEAST_DAYS and counts[s].sum() >= LEAST_PEAKS:
+        figures[s, COUNTED_DAYS] = figures[s, KNOWN_DAYS]
+        counted[s] = counts[s]
     find(s, settings, state)
     figures[s, KNOWN_DAYS] *= _FADED
     counts[s] *= _FADED
@@ -123,8 +128,9 @@ def _end_cluster(s: Any, gate: Any, state: Any) -> None:  # noqa: ANN401 - as ab
     """Count the peak of the cluster that is over."""
     marks, figures, counts = state[0], state[1], state[3]
     if figures[s, PEAK] > 0.0:
-        place = int(np.log(figures[s, PEAK] / gate) / np.log(BIN_RATIO))
-        counts[s, min(place, BINS - 1)] += 1.0
+        # Bounded before it is made whole: of an infinite score there is no whole number.
+        place = min(np.log(figures[s, PEAK] / gate) / np.log(BIN_RATIO), BINS - 1.0)
+        counts[s, max(int(place), 0)] += 1.0
     marks[s, HOT_US], figures[s, PEAK] = NEVER, 0.0
 
 
@@ -133,10 +139,11 @@ def advance(rows: Any, settings: Any, state: Any, in_force: Any) -> None:  # noq
     """Write the thresholds each row meets, and learn from it; in time order for each symbol."""
     index, end_us, score, move_bp = rows
     rates, gates, apart_us, least_bp, longest_us = settings
-    marks, figures, levels, _ = state
+    marks, figures, levels = state[0], state[1], state[2]
     for row in range(len(index)):
         s, now_us = index[row], end_us[row]
-        in_force[row] = levels[s]
+        for at in range(levels.shape[1]):
+            in_force[row, at] = levels[s, at]
         if np.isnan(rates[s, 0]):
             continue
         if marks[s, HOT_US] != NEVER and now_us - marks[s, HOT_US] > apart_us[s]:

@@ -60,6 +60,7 @@ class KlinesRun:
         rows: Sound bars of the file.
         rejected: Rows of the file that are no bars.
         every_us: The length of a bar.
+        forward_fill_us: How long its close stays valid.
         end_us: Published bar by published bar, when it ended.
         close: Likewise, its close; NaN where no price is known.
         score: Likewise; NaN where there is none.
@@ -73,6 +74,7 @@ class KlinesRun:
     rows: int
     rejected: int
     every_us: int
+    forward_fill_us: int
     end_us: NDArray[np.int64]
     close: NDArray[np.float64]
     score: NDArray[np.float64]
@@ -197,6 +199,7 @@ def _run(file: str, config: Config) -> KlinesRun:
         rows=rows,
         rejected=rejected,
         every_us=step_us,
+        forward_fill_us=config.sampling.forward_fill,
         end_us=bars["open_time"].to_physical().to_numpy() + step_us,
         close=bars["close"].fill_null(np.nan).to_numpy(),
         score=features["score"].fill_null(np.nan).to_numpy(),

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import polars as pl
 
 from pipeline.crosssection import CrossSection, cross_section_plan
@@ -22,10 +23,15 @@ from pipeline.schema import MARKET_SYMBOL
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
+    from numpy.typing import NDArray
+
     from pipeline.config import Config
     from pipeline.evaluation.known_events import Event
 
 _CHUNK_ROWS = 50_000
+
+#: Kinds of events that are those of all symbols.
+_OF_MARKETS = ("market_crash", "outage")
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,12 +41,18 @@ class MarketRun:
     Attributes:
         symbols: Of the files.
         days: How much market there is.
+        steps_us: Open times of its steps.
         alerts: ALERTS of the market and of the symbols, each in its last state, by start.
     """
 
     symbols: tuple[str, ...]
     days: float
+    steps_us: NDArray[np.int64]
     alerts: pl.DataFrame
+
+    def covers(self, event: Event) -> bool:
+        """Tell whether there are steps of its time."""
+        return bool(np.any((self.steps_us >= event.start_us) & (self.steps_us < event.end_us)))
 
     @property
     def market(self) -> pl.DataFrame:
@@ -75,15 +87,22 @@ def run_market(files: Sequence[str], config: Config) -> MarketRun:
     )
     newest = alerts.sort("revision", maintain_order=True).unique("alert_id", keep="last")
     days = market.height * plan.step_us / DAY
-    return MarketRun(symbols, days, newest.sort("start_time", "symbol"))
+    steps_us = market["open_time"].to_physical().to_numpy()
+    return MarketRun(symbols, days, steps_us, newest.sort("start_time", "symbol"))
 
 
-def report_of(run: MarketRun) -> dict[str, Any]:
+def report_of(run: MarketRun, events: Sequence[Event], reach_us: int) -> dict[str, Any]:
     """Return the report of `evaluate market`; all of it can be JSON.
 
     It has `symbols`, `days`, `episodes` (of symbols), `folded` (those of them that are part of one
     of the market), and `market`: start and end in ISO 8601, `severity`, `score`, `move_bp`,
-    `exceeding` and `members`.
+    `exceeding` and `members`; and `events`, one by one: `event`, `kind`, and `alerts`, how many of
+    the market's overlap a crash, or start at the edge of an outage.
+
+    Args:
+        run: Of files.
+        events: What is known to have happened in them.
+        reach_us: How far the edges of outages reach; the longest horizon is what a return spans.
     """
     columns = ("severity", "peak_score", "move_bp", "exceeding", "members")
     times = (pl.col(name).dt.strftime("%FT%TZ") for name in ("start_time", "end_time"))
@@ -96,7 +115,18 @@ def report_of(run: MarketRun) -> dict[str, Any]:
         "episodes": run.alerts.height - rows.height,
         "folded": run.alerts["parent_id"].count(),
         "market": rows.to_dicts(),
+        "events": [
+            {"event": one.event_id, "kind": one.kind, "alerts": _alerts_of(one, run, reach_us)}
+            for one in events
+            if one.kind in _OF_MARKETS
+        ],
     }
+
+
+def _alerts_of(event: Event, run: MarketRun, reach_us: int) -> int:
+    if event.kind == "outage":
+        return starting_at_edges(event, run, reach_us).height
+    return overlapping(event, run).height
 
 
 def overlapping(event: Event, run: MarketRun) -> pl.DataFrame:

@@ -5,9 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from pipeline.detect.config import MultiHorizonConfig
 from pipeline.evaluation.budgets import budget_summary, budget_use
 from pipeline.evaluation.klines import report_of
-from pipeline.evaluation.known_events import events_found
+from pipeline.evaluation.known_events import alert_rates, alerts_at_outages, events_found
 from pipeline.evaluation.trade_off import budget_trade_off, trade_off
 
 if TYPE_CHECKING:
@@ -26,9 +27,9 @@ def months_report(
 ) -> dict[str, dict[str, Any]]:
     """Return the report: by file, see `report_of`; of a detector with budgets also `budget`.
 
-    Under `all` is what is of all files: `budget` where there is one; with events `events`, of
-    whose time there are bars, and the trade-off by scores and by budgets. The key is missing
-    without either.
+    Under `all` is what is of all files: `rates`, see `alert_rates`; `at_edges`, the alerts that
+    started within the longest horizon of an outage's edge; `budget` where there is one; with
+    events `events`, of whose time there are bars, and the trade-off by scores and by budgets.
 
     Args:
         runs: Of files.
@@ -36,7 +37,14 @@ def months_report(
         events: Known ones, of folders of files; null without.
     """
     report = {run.file: report_of(run) for run in runs}
-    together: dict[str, Any] = {}
+    longest_us = max(
+        config.sampling.step_us or 0,
+        *(config.detector.horizons if isinstance(config.detector, MultiHorizonConfig) else ()),
+    )
+    together: dict[str, Any] = {
+        "rates": alert_rates(runs),
+        "at_edges": [alert for run in runs for alert in alerts_at_outages(run, longest_us)],
+    }
     if config.detector.budget is not None:
         for run in runs:
             report[run.file]["budget"] = budget_use(run, config.detector)
@@ -49,4 +57,4 @@ def months_report(
         together["events"] = events_found(seen, sets)
         together["trade_off"] = trade_off(seen, sets, config.detector)
         together["budget_trade_off"] = budget_trade_off(seen, sets, config.detector)
-    return {**report, ALL: together} if together else report
+    return {**report, ALL: together}

@@ -84,7 +84,8 @@ def episodes_of(run: KlinesRun, rules: EpisodesConfig) -> list[tuple[int, int]]:
     One that is open lasts to the end of the file.
     """
     last_us = int(run.end_us[-1])
-    made = Episodes([run.symbol], [rules], every_us=run.every_us)
+    fill_us = run.forward_fill_us
+    made = Episodes([run.symbol], [rules], every_us=run.every_us, forward_fill_us=fill_us)
     return [
         (one.start_us, last_us if one.end_us is None else one.end_us)
         for one in made.push(scored_rows(run, rules))
@@ -97,7 +98,6 @@ def scored_rows(run: KlinesRun, rules: EpisodesConfig) -> ScoredRows:
     rows = np.arange(len(run.close))
     with np.errstate(invalid="ignore"):
         moves = np.log(run.close / run.close[np.maximum(rows - steps, 0)])
-        returns = np.diff(np.log(run.close), prepend=np.nan)
     scores = Scores(
         score=run.score,
         direction=np.sign(np.nan_to_num(moves)).astype(np.int8),
@@ -108,16 +108,14 @@ def scored_rows(run: KlinesRun, rules: EpisodesConfig) -> ScoredRows:
     )
     symbol_index = np.zeros(len(rows), dtype=np.int32)
     in_force = Spot([rules], every_us=run.every_us).push(symbol_index, run.end_us, scores)
-    return ScoredRows(symbol_index, run.end_us, run.close, returns, scores, in_force)
+    return ScoredRows(symbol_index, run.end_us, scores, in_force)
 
 
 def _entering_at(detector: DetectorConfig, enter: float) -> EpisodesConfig:
-    """Return a detector's rules with another score to start at; the lowest severity follows."""
+    """Return a detector's rules with another score to start at."""
     if enter <= detector.exit:
         raise ValueError(f"expected enter above exit {detector.exit:g}, found {enter:g}")
-    severity = detector.severity
-    lowest = severity.model_copy(update={"minor": min(severity.minor, enter)})
-    return detector.model_copy(update={"enter": enter, "severity": lowest, "budget": None})
+    return detector.model_copy(update={"enter": enter, "budget": None})
 
 
 def _budgeted(detector: DetectorConfig, minor: float) -> EpisodesConfig:

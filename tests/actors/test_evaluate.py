@@ -9,6 +9,7 @@ import pytest
 
 from actors.cli import main
 from actors.evaluate import seeds_of
+from pipeline.evaluation.ablation import SEEDS
 from pipeline.evaluation.sim import CHOSEN_ON, REPORTED_ON
 from tests.pipeline.evaluation.minutes import write_minutes
 
@@ -31,10 +32,26 @@ def test_evaluate_sim_reports_both_detectors_on_every_setting(
         assert one["median_latency_s"] <= 5.0
 
 
+def test_evaluate_ablation_changes_one_choice_at_a_time(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["evaluate", "ablation", "--seeds", "700-700", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out)
+    assert report["seeds"] == [700]
+    changes = report["changes"]
+    as_it_is, uncapped = changes["as it is"], changes["not capped"]
+    by_trade = changes["no uniform clock: the classic score, trade by trade"]
+    assert by_trade["false_alarms_per_day"] > 5 * as_it_is["false_alarms_per_day"]
+    assert uncapped["aftershock_recall"] < 0.5 < as_it_is["aftershock_recall"]
+    # Whatever is changed, it is the same as the default where it says nothing.
+    assert changes["no floor"]["false_alarms_per_day"] == as_it_is["false_alarms_per_day"]
+
+
 def test_seeds_that_are_reported_are_not_those_that_parameters_were_chosen_on() -> None:
     assert not set(REPORTED_ON) & set(CHOSEN_ON)
-    assert list(seeds_of("7-9")) == [7, 8, 9]
-    assert seeds_of(None) == REPORTED_ON
+    assert list(seeds_of("7-9", REPORTED_ON)) == [7, 8, 9]
+    assert seeds_of(None, REPORTED_ON) == REPORTED_ON
+    assert set(SEEDS) <= set(CHOSEN_ON)
 
 
 @pytest.mark.parametrize("text", ["7", "7-", "9-7", "1-101", "a-b"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -118,6 +119,34 @@ def test_explain_of_changed_bars_says_that_they_do_not_repeat_it(
     assert (code, found["same"]) == (1, False)
     assert main(["explain", ALERT, "--from", str(tmp_path / "out")]) == 1
     assert "was recorded: the bars do not reach" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("column", "recorded", "recomputed"),
+    [
+        ("direction", -1, 1),
+        ("move_bp", 90.5, pytest.approx(90.0, abs=1e-4)),
+        ("horizon_s", 15.0, 5.0),
+        ("samples", 299, 300),
+    ],
+)
+def test_explain_of_an_alert_that_says_anything_else_of_its_peak_tells_what(
+    capsys: pytest.CaptureFixture[str],
+    batch: Path,
+    tmp_path: Path,
+    column: str,
+    recorded: float,
+    recomputed: object,
+) -> None:
+    shutil.copytree(batch, tmp_path / "out")
+    alerts = tmp_path / "out" / "alerts.parquet"
+    frame = pl.read_parquet(alerts)
+    frame.with_columns(pl.lit(recorded, dtype=frame.schema[column]).alias(column)).write_parquet(
+        alerts
+    )
+    code, found = explained(capsys, tmp_path / "out")
+    assert (code, found["same"]) == (1, False)
+    assert found["differences"] == {column: [recorded, recomputed]}
 
 
 @pytest.mark.parametrize(

@@ -42,7 +42,6 @@ SECTIONS = {
         "window": 120,
         "enter": 4.0,
         "min_move_bp": 1.0,
-        "severity": {"minor": 4.0},
     },
 }
 

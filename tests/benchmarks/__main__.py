@@ -21,7 +21,7 @@ from tests.benchmarks.chaos import chaos
 from tests.benchmarks.feed_load import feed_load
 from tests.benchmarks.shard_path.job import shard_path
 from tests.benchmarks.start import start
-from tests.benchmarks.tables import terminal_table, write_page
+from tests.benchmarks.tables import markdown_table, terminal_table, write_page
 from tests.benchmarks.timing import PROGRESS
 
 RESULT = Path("build/bench.json")
@@ -62,6 +62,7 @@ COMPUTE = {
     "window length": Job("tests.benchmarks.window_length"),
     "exactness": Job("tests.benchmarks.exactness.job"),
     "memory": Job("tests.benchmarks.memory"),
+    "broken frames": Job("tests.benchmarks.broken_frames"),
 }
 LIVE = {
     "board": lambda _: board_size(),
@@ -84,10 +85,14 @@ def main(argv: list[str] | None = None) -> None:
             PROGRESS.print(f"{name} ...")
             jobs[name] = COMPUTE[name].run() if name in COMPUTE else LIVE[name](Path(folder))
             console.print(terminal_table(name, jobs[name]))
-    _write(jobs)
+    result = _with_earlier(jobs)
+    RESULT.parent.mkdir(exist_ok=True)
+    _write(RESULT, result)
     console.print(f"written to {RESULT}")
     if options.markdown:
-        unmarked = write_page(PAGE, jobs)
+        _write(PAGE.with_suffix(".json"), result)
+        parts = {name: markdown_table(peers) for name, peers in jobs.items()}
+        unmarked = write_page(PAGE, {"machine": _machine(result)} | parts)
         console.print(f"tables written to {PAGE}, but for: {', '.join(unmarked) or 'none'}")
 
 
@@ -99,17 +104,25 @@ def _options(argv: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(argv)
 
 
-def _write(jobs: dict[str, Any]) -> None:
-    """Write the result; what was measured before and not now stays."""
-    RESULT.parent.mkdir(exist_ok=True)
+def _with_earlier(jobs: dict[str, Any]) -> dict[str, Any]:
+    """Return the result; what was measured before and not now stays."""
     before = json.loads(RESULT.read_text(encoding="utf-8"))["jobs"] if RESULT.exists() else {}
-    result = {
+    return {
         "machine": f"{platform.machine()}, {os.cpu_count()} CPUs",
         "python": platform.python_version(),
         "versions": {package: version(package) for package in PACKAGES},
         "jobs": before | jobs,
     }
-    RESULT.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+def _write(path: Path, result: dict[str, Any]) -> None:
+    path.write_text(json.dumps(result, indent=2) + "\n", encoding="utf-8")
+
+
+def _machine(result: dict[str, Any]) -> str:
+    """Return what it was measured on, as a line."""
+    versions = ", ".join(f"{package} {found}" for package, found in result["versions"].items())
+    return f"{result['machine']}; Python {result['python']}; {versions}.\n"
 
 
 if __name__ == "__main__":

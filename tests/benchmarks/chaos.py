@@ -20,7 +20,12 @@ def chaos(folder: Path) -> dict[str, dict[str, Any]]:
     """Return what became of every trade under each fault."""
     report = folder / "chaos.json"
     command = Command("chaos", "--report", str(report), log=folder / "chaos.log")
-    with PROGRESS.status("chaos"):
-        command.wait(deadline_s=1_800.0)
+    try:
+        with PROGRESS.status("chaos"):
+            code = command.wait(deadline_s=1_800.0)
+        # A bad scoreboard is a measurement, too.
+        assert report.exists(), f"ended with {code}: {command.errors[-2000:]}"
+    finally:
+        command.end()
     faults = json.loads(report.read_text(encoding="utf-8"))["faults"]
     return {name: {column: row[column] for column in _SHOWN} for name, row in faults.items()}

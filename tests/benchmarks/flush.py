@@ -20,7 +20,7 @@ from tests.benchmarks.timing import PROGRESS, cpu_s_of, rounded
 
 START_US = 1_700_000_000_000_000
 SYMBOLS = (1, 20, 200, 1000)
-#: Symbols of the shard with the product's detector; the others have the classic one, the cheapest.
+#: Symbols of the shards with the product's detector and with none; the others have the classic one.
 DETECTED = 200
 
 #: After the lateness of 250 ms: the bar before closes with the first of them.
@@ -39,7 +39,8 @@ def flush(*, symbols: tuple[int, ...] = SYMBOLS, flushes: int = 400) -> dict[str
     """
     shards = {f"{count} symbols": _Shard(count, "zscore") for count in symbols}
     least, detected = shards[f"{symbols[0]} symbols"], min(symbols[-1], DETECTED)
-    shards[f"{detected} symbols, multi_horizon"] = _Shard(detected, "multi_horizon")
+    for detector in ("multi_horizon", "none"):
+        shards[f"{detected} symbols, {detector}"] = _Shard(detected, detector)
     with PROGRESS.status("flush"):
         for turn in range(TURNS + 1):  # in turns: a machine that slows down slows all of them
             for shard in shards.values():
@@ -53,7 +54,13 @@ class _Shard:
     def __init__(self, count: int, detector: str) -> None:
         self._count = count
         symbols = [f"S{number:04d}USDT" for number in range(count)]
-        config = Config.model_validate({"symbols": symbols, "detector": {"name": detector}})
+        config = Config.model_validate(
+            {
+                "symbols": symbols,
+                "plugins": ["tests.benchmarks.no_detector"] if detector == "none" else [],
+                "detector": {"name": detector},
+            }
+        )
         self._engine = ShardEngine(symbols, config)
         self._frames = _frames(symbols)
         self._empty = TRADES.to_frame(eager=True)

@@ -9,7 +9,7 @@ from rich.table import Table
 
 Figures = dict[str, dict[str, Any]]
 
-MOST_COLUMNS = 11
+MOST_COLUMNS = 12
 
 
 def terminal_table(name: str, peers: Figures) -> Table:
@@ -23,26 +23,27 @@ def terminal_table(name: str, peers: Figures) -> Table:
     return table
 
 
-def write_page(page: Path, jobs: dict[str, Figures]) -> list[str]:
-    """Put each job's table between its marks on the page; return the jobs it has no marks for.
+def write_page(page: Path, parts: dict[str, str]) -> list[str]:
+    """Put each part between its marks on the page; return those it has no marks for.
 
-    The marks of a job are the lines `<!-- NAME -->` and `<!-- end of NAME -->`.
+    The marks of a part are the lines `<!-- NAME -->` and `<!-- end of NAME -->`.
     """
     text = page.read_text(encoding="utf-8")
     unmarked = []
-    for name, peers in jobs.items():
+    for name, part in parts.items():
         begin, end = f"<!-- {name} -->\n", f"<!-- end of {name} -->\n"
         if begin not in text or end not in text:
             unmarked.append(name)
             continue
         before, _, rest = text.partition(begin)
         _, _, after = rest.partition(end)
-        text = before + begin + _markdown(peers) + end + after
+        text = before + begin + part + end + after
     page.write_text(text, encoding="utf-8")
     return unmarked
 
 
-def _markdown(peers: Figures) -> str:
+def markdown_table(peers: Figures) -> str:
+    """Return the figures of every peer as Markdown."""
     heading, *rows = _cells(peers)
     rule = ["---", *["---:"] * (len(heading) - 1)]
     return "".join(f"| {' | '.join(row)} |\n" for row in [heading, rule, *rows])

@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 
 from pipeline.schema import TRADES
+from tests.benchmarks.broken_frames import broken_frames
 from tests.benchmarks.exactness import inputs
 from tests.benchmarks.exactness.job import exactness
 from tests.benchmarks.exactness.ways import WAYS
@@ -21,7 +22,7 @@ from tests.benchmarks.memory import Tree, write_trades
 from tests.benchmarks.rolling import job as rolling
 from tests.benchmarks.rolling.columns import COUNT, REACH_US
 from tests.benchmarks.rolling.market import make_ticks
-from tests.benchmarks.tables import write_page
+from tests.benchmarks.tables import markdown_table, write_page
 from tests.benchmarks.timing import OURS, Peer, side_by_side
 
 #: What only `make bench` installs, by the start of a peer's name.
@@ -112,11 +113,22 @@ def test_write_page_replaces_the_marked_table_only(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- job -->\nold\n<!-- end of job -->\nafter\n")
     jobs = {"job": {"ours": {"cpu_s": 1.5, "rows": 2000}}, "other": {"ours": {"cpu_s": 1.0}}}
-    assert write_page(page, jobs) == ["other"]
+    parts = {name: markdown_table(peers) for name, peers in jobs.items()}
+    assert write_page(page, parts) == ["other"]
     assert page.read_text() == (
         "before\n<!-- job -->\n|  | cpu s | rows |\n| --- | ---: | ---: |\n"
         "| ours | 1.5 | 2,000 |\n<!-- end of job -->\nafter\n"
     )
+
+
+def test_broken_frames_are_all_counted() -> None:
+    figures = broken_frames(frames=2_000, seed=3)
+    assert figures["all"]["frames"] == 2_000
+    assert figures["all"]["told"] >= 2_000
+    for one in figures.values():
+        assert one["read"] + one["rejected"] == one["told"]
+    assert figures["binance stream"]["read"] > 0
+    assert figures["binance stream"]["reasons"] > 5
 
 
 def test_tree_of_a_process_counts_its_children_and_their_memory() -> None:

@@ -126,6 +126,19 @@ def test_detector_is_not_alarmed_by_flat_prices_or_by_the_first_that_moves(name:
     assert not (scores.score[300:] > 1.0).any()
 
 
+@pytest.mark.parametrize("price", [1e-12, 1e-3, 1e3, 1e12])
+def test_detector_has_a_finite_score_or_none_whatever_prices_do(name: str, price: float) -> None:
+    close = np.full(600, 100.0)
+    close[100] = price  # a print far off, in a market that else stands still
+    close[300:] = price
+    close[350:400] = np.nan
+    close[450:] *= np.exp(np.resize([0.0, 1e-15], 150))
+    scores = Judge(name, 1).push(samples(close, trades=[0 if np.isnan(p) else 1 for p in close]))
+    assert not np.isinf(scores.score).any()
+    assert (scores.score[~np.isnan(scores.score)] >= 0.0).all()
+    assert np.isfinite(scores.move_bp[~np.isnan(scores.score)]).all()
+
+
 @settings(max_examples=20, deadline=None)
 @given(seed=st.integers(0, 10**6), cuts=st.lists(st.integers(0, 1600), max_size=6))
 def test_detector_gives_the_same_bits_however_rows_are_cut(seed: int, cuts: list[int]) -> None:

@@ -57,7 +57,7 @@ def test_config_with_symbols_only_has_the_documented_defaults(tmp_path: Path) ->
             "hold": "30s",
             "cool_down": "1m",
             "min_move_bp": 5.0,
-            "severity": {"minor": 6.0, "major": 8.0, "critical": 12.0},
+            "severity": {"major": 8.0, "critical": 12.0},
             "budget": None,
             "name": "multi_horizon",
             "horizons": ["5s", "15s", "30s"],
@@ -144,14 +144,15 @@ def test_config_with_many_problems_reports_all_of_them_with_their_paths(tmp_path
     venu: {name: exchange}
     symbols: [BTCUSDT, ETHUSDT, BTCUSDT]
     sampling: {every: 1 s, lateness: 2h}
-    detector: {enter: 2.0, exit: 3.0, severity: {minor: -1}}
+    detector: {enter: 2.0, exit: 3.0, severity: {major: -1, minor: 2}}
     board: {port: 70000}
     """
     assert problems_of(tmp_path, text) == [
         "symbols: expected each name once, found BTCUSDT again",
         "sampling.every: expected a duration such as 250ms, 1s, 5m, 1h or 7d, found '1 s'",
         "sampling.lateness: expected 0s to 1m, found 2h",
-        "detector.severity.minor: Input should be greater than 0, found -1",
+        "detector.severity.major: Input should be greater than 0, found -1",
+        "detector.severity.minor: unknown key",
         "board.port: Input should be less than or equal to 65535, found 70000",
         "venu: unknown key",
     ]
@@ -203,10 +204,9 @@ def test_config_with_a_strange_step_tells_of_nothing_else(tmp_path: Path, every:
             "symbols: expected names of kraken such as BTC/USD, found BTCUSDT",
         ),
         ("symbols: [A]\ndetector: {exit: 6.0}", "detector: expected exit < enter, found exit 6"),
-        ("symbols: [A]\ndetector: {enter: 5}", "detector: expected severity.minor <= enter"),
         (
-            "symbols: [A]\ndetector: {severity: {minor: 9, major: 8}}",
-            "detector.severity: expected minor < major < critical, found 9, 8, 12",
+            "symbols: [A]\ndetector: {severity: {major: 12}}",
+            "detector.severity: expected major < critical, found 12, 12",
         ),
         ("symbols: [A]\nfeatures: [vol_1m]", "features: expected one of bipower_vol_{window}, "),
         (

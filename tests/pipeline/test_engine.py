@@ -241,6 +241,15 @@ def test_step_of_a_silent_symbol_goes_on_until_its_price_and_then_its_windows_ar
     assert silent.bars.height == steps
 
 
+def test_alert_of_a_market_that_dies_ends_however_long_it_is_held() -> None:
+    detector = {"name": "zscore", "window": 10, "hold": "30m"}
+    shard = engine(features=["realized_vol_1m"], detector=detector)
+    assert shard.step(noisy(40, jump_at=38)).alerts["status"].to_list() == ["open"]
+    dead = shard.step(trades_frame([]), clock_us=START_US + 2 * 3600 * S)
+    told = dead.alerts.select("status", pl.col("end_time").to_physical()).rows()
+    assert told == [("closed", START_US + 50 * S)]  # the price of the last trade held for ten
+
+
 def test_health_of_a_trade_ahead_of_the_venue_clock_tells_no_negative_age() -> None:
     shard = engine()
     shard.step(noisy(3))

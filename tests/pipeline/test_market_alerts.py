@@ -21,7 +21,6 @@ EPISODE = Episode(
     peak_us=20 * S,
     peak_score=6.5,
     threshold=6.0,
-    base_close=1.0,
     move_bp=-30.0,
     direction=-1,
     horizon_us=5 * S,

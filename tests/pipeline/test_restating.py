@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import numpy as np
 import polars as pl
+import pytest
 
 from pipeline.analysis import StepResult
 from pipeline.config import Config
+from pipeline.config_file import retuned
 from pipeline.engine import ShardEngine
 from tests.pipeline.trades import START_US, trades_frame
 
@@ -12,16 +14,18 @@ S = 1_000_000
 NONE = trades_frame([])
 
 
+CONFIG = Config.model_validate(
+    {
+        "symbols": ["AUSDT"],
+        "features": ["realized_vol_10s"],
+        "detector": {"name": "zscore", "window": 60},
+    }
+)
+
+
 def engine(restate_within: str = "10m", *, restates: bool = True) -> ShardEngine:
-    config = Config.model_validate(
-        {
-            "symbols": ["AUSDT"],
-            "sampling": {"restate_within": restate_within},
-            "features": ["realized_vol_10s"],
-            "detector": {"name": "zscore", "window": 60},
-        }
-    )
-    return ShardEngine(config.symbols, config, restates=restates)
+    raw = CONFIG.model_dump(mode="json") | {"sampling": {"restate_within": restate_within}}
+    return ShardEngine(CONFIG.symbols, Config.model_validate(raw), restates=restates)
 
 
 def noisy(count: int, jump_at: int) -> pl.DataFrame:
@@ -140,3 +144,58 @@ def test_restated_bars_are_counted_once_as_bars() -> None:
     row = shard.health(venue_us=None).row(0, named=True)
     assert row["bars"] == 152
     assert (row["restated"], row["late"], row["pending"]) == (2, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("changes", "in_force"),
+    [
+        (["enter=50", "severity={major: 60, critical: 70}"], [50.0, 60.0, 70.0]),
+        (["exit=5.9"], [6.0, 8.0, 12.0]),
+        (["budget={minor: 2/d, major: 1/d, critical: 1/3d}", "enter=7"], [7.0, 8.0, 12.0]),
+    ],
+)
+def test_thresholds_that_were_changed_before_a_trade_heals_stay_changed(
+    changes: list[str], in_force: list[float]
+) -> None:
+    shard, trades = engine(), noisy(200, jump_at=150)
+    shard.step(ids(trades, 1, 150))
+    shard.step(NONE, clock_us=at(152))
+    shard.step(ids(trades, 152, 153))
+    shard.retune(retuned(CONFIG, None, changes))
+    healed = shard.step(NONE, backfilled=ids(trades, 151, 151))
+    told = shard.health(venue_us=None).select("enter", "major", "critical").row(0)
+    assert list(told) == in_force
+    # What is told again is told by the new rules.
+    rest = shard.step(ids(trades, 154, 200), clock_us=at(205))
+    alerts = pl.concat([healed.alerts, rest.alerts]).unique("alert_id", keep="last")
+    (row,) = alerts.filter(pl.col("status") != "retracted").iter_rows(named=True)
+    assert (row["status"], row["threshold"]) == ("closed", in_force[0])
+
+
+def test_thresholds_of_a_restored_engine_are_those_of_its_own_configuration() -> None:
+    before = engine()
+    before.step(ids(noisy(200, jump_at=150), 1, 160))
+    changed = retuned(CONFIG, None, ["enter=50", "severity={major: 60, critical: 70}"])
+    after = ShardEngine(CONFIG.symbols, changed, restates=True)
+    after.restore(before.snapshot())
+    told = after.health(venue_us=None).select("enter", "major", "critical").row(0)
+    assert told == (50.0, 60.0, 70.0)
+
+
+def test_alert_that_lapsed_is_told_once_though_its_end_lies_before_what_is_told_again() -> None:
+    # Nothing is traded from 156 to 200. The price holds for ten seconds, and with it the score.
+    trades = noisy(220, jump_at=150).filter(~pl.col("trade_id").is_between(157, 200))
+    trades = trades.with_columns(trade_id=pl.int_range(1, trades.height + 1))
+    shard = engine("30s")
+    told = [shard.step(ids(trades, 1, 156))]
+    told += [shard.step(NONE, clock_us=at(second)) for second in range(157, 199)]
+    (ended,) = told[-1].alerts.iter_rows(named=True)
+    assert (ended["status"], ended["end_time"].timestamp() * S) == ("closed", at(166))
+    # What comes too late is in a past that is kept since 186, when the alert was open.
+    shard.step(pl.concat([ids(trades, 157, 157), ids(trades, 159, 161)]))
+    shard.give_up("AUSDT", 158)
+    shard.step(NONE)
+    healed = shard.step(NONE, backfilled=ids(trades, 158, 158))
+    assert healed.bars["trades"][-4:].to_list() == [1, 1, 1, 1]
+    assert healed.bars["open_time"].to_physical().min() > at(166)  # type: ignore[operator]
+    assert healed.alerts.is_empty()

@@ -47,6 +47,9 @@ def test_namespace_of_the_golden_returns_gives_their_numbers(name: str, expected
 def test_namespace_has_the_subsampled_variance_and_the_annual_volatility_of_the_page() -> None:
     windows = pl.col("close").windows
     assert last(windows.subsampled_variance(10, 3)) == pytest.approx(3.83e-06, rel=1e-9)
+    assert last(windows.subsampled_variance("10s", "3s")) == last(
+        windows.subsampled_variance(10, 3)
+    )
     rms = 0.0016024980499208105
     assert last(windows.realized_vol("10s")) == pytest.approx(rms * 31_536_000**0.5, rel=1e-9)
     assert last(windows.log_return()) == pytest.approx(-0.0012, rel=1e-9)
@@ -223,8 +226,9 @@ def test_deviation_of_a_single_return_is_unknown() -> None:
         (lambda w: w.ewma_variance(float("nan")), "expected a half-life above zero, found nan"),
         (lambda w: w.score([5], 10, need=0), "expected to need one return or more, found 0"),
         (lambda w: w.realized_variance("1500ms"), "a multiple of 1s, found '1500ms'"),
-        (lambda w: w.subsampled_variance(5, 10), "expected a step of 1 to 5 samples, found 10"),
-        (lambda w: w.subsampled_variance(5, 0), "expected a step of 1 to 5 samples, found 0"),
+        (lambda w: w.subsampled_variance(5, 10), "expected a step within the window 5, found 10"),
+        (lambda w: w.subsampled_variance("5s", "6s"), "a step within the window '5s', found '6s'"),
+        (lambda w: w.subsampled_variance(5, 0), "a window of 1 to 100,000,000 samples, found 0"),
         (lambda w: w.ewma_variance(0.0), "expected a half-life above zero"),
         (lambda w: w.score([], 10), "expected horizons from short to long"),
         (lambda w: w.score([5, 2], 10), "expected horizons from short to long"),

@@ -24,7 +24,7 @@ EPISODES = {
     "min_move_bp": 0.0,
     "hold": "3s",
     "cool_down": "5s",
-    "severity": {"minor": 3.0, "major": 4.0, "critical": 5.0},
+    "severity": {"major": 4.0, "critical": 5.0},
 }
 DETECTORS = {
     "zscore": {"name": "zscore", "window": 20},
@@ -222,7 +222,5 @@ def test_market_of_these_properties_has_budgets_in_force() -> None:
     engine = ShardEngine(SYMBOLS, config)
     engine.step(market(1, config))
     engine.step(NONE, clock_us=end_us(config))
-    severity = EPISODES["severity"]
-    assert isinstance(severity, dict)
-    levels = engine.snapshot()["spot.levels"].to_list()
-    assert all(one != list(severity.values()) for one in levels)
+    in_force = engine.health(venue_us=None).select("enter", "major", "critical")
+    assert all(one != (3.0, 4.0, 5.0) for one in in_force.iter_rows())

@@ -136,7 +136,7 @@ def _advance(  # noqa: PLR0917 - as above
     last = len(windows) - 1
     n = sums[s, last, 0]
     features[written, 4] = np.nan
-    if seen >= SCORE_S and n >= SCORE_S / 2:
+    if seen > SCORE_S and n >= SCORE_S / 2:
         mean = sums[s, last, 1] / n
         variance = (sums[s, last, 2] - sums[s, last, 1] * mean) / (n - 1.0)
         features[written, 4] = abs(r - mean) / np.sqrt(variance)
@@ -159,7 +159,7 @@ def _advance(  # noqa: PLR0917 - as above
             sums[s, w, 1] -= old
             sums[s, w, 2] -= old * old
         if w < last:
-            enough = seen + 1 >= length and sums[s, w, 0] >= length / 2
+            enough = seen >= length and sums[s, w, 0] >= length / 2
             mean_square = sums[s, w, 2] / sums[s, w, 0]
             features[written, w] = np.sqrt(mean_square * PER_YEAR) if enough else np.nan
     returns[s, seen % _RING] = r

@@ -26,7 +26,7 @@ from tests.benchmarks.history.with_pandas import trades_frame
 _BLOCK = 250 * HALF_LIFE_S
 
 _VOLATILITIES = ",\n".join(
-    f"""CASE WHEN i >= {window - 1} AND count(r) OVER w{window} >= {window // 2}
+    f"""CASE WHEN i >= {window} AND count(r) OVER w{window} >= {window // 2}
         THEN sqrt(avg(r * r) OVER w{window} * {PER_YEAR}) END AS {name}"""
     for name, window in VOLATILITY_S.items()
 )
@@ -77,7 +77,7 @@ WITH traded AS (
     FROM decayed d LEFT JOIN blocks b USING (symbol, block)
 )
 SELECT bars.*, ewma_vol_1m, {_VOLATILITIES},
-    CASE WHEN i >= {SCORE_S} AND count(r) OVER before >= {SCORE_S // 2}
+    CASE WHEN i > {SCORE_S} AND count(r) OVER before >= {SCORE_S // 2}
         THEN abs(r - avg(r) OVER before) / stddev_samp(r) OVER before END AS score
 FROM bars JOIN ewma USING (symbol, i)
 WINDOW {_WINDOWS}, before AS (

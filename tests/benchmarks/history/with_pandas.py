@@ -67,11 +67,11 @@ def _features(bars: pd.DataFrame) -> pd.DataFrame:
     squares = r * r
     for name, window in VOLATILITY_S.items():
         mean = squares.rolling(window, min_periods=window // 2).mean()
-        mean.iloc[: window - 1] = np.nan
+        mean.iloc[:window] = np.nan
         bars[name] = np.sqrt(mean * PER_YEAR)
     bars["ewma_vol_1m"] = np.sqrt(squares.ewm(halflife=HALF_LIFE_S).mean() * PER_YEAR)
     before = r.shift(1).rolling(SCORE_S, min_periods=SCORE_S // 2)
     score = (r - before.mean()).abs() / before.std()
-    score.iloc[:SCORE_S] = np.nan
+    score.iloc[: SCORE_S + 1] = np.nan
     bars["score"] = score
     return bars

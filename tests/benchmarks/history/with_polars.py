@@ -102,11 +102,11 @@ def _stages() -> list[list[pl.Expr]]:
         [(r * r).alias("squares")],
         [_volatility(squares, name, window) for name, window in VOLATILITY_S.items()]
         + [(ewma * PER_YEAR).sqrt().alias("ewma_vol_1m")]
-        + [pl.when(row >= SCORE_S).then((r - mean).abs() / std).alias("score")],
+        + [pl.when(row > SCORE_S).then((r - mean).abs() / std).alias("score")],
     ]
 
 
 def _volatility(squares: pl.Expr, name: str, window: int) -> pl.Expr:
     mean = squares.rolling_mean(window, min_samples=window // 2)
-    full = pl.int_range(pl.len()) >= window - 1
+    full = pl.int_range(pl.len()) >= window  # the first row has no return
     return pl.when(full).then((mean * PER_YEAR).sqrt()).alias(name)

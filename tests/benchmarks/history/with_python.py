@@ -69,6 +69,7 @@ class _Series:
 
     def __init__(self) -> None:
         self._close: float | None = None
+        self._is_first = True
         self._windows = {name: deque(maxlen=length) for name, length in VOLATILITY_S.items()}
         self._before: deque[float | None] = deque(maxlen=SCORE_S)
         self._ewma = [0.0, 0.0]
@@ -86,8 +87,10 @@ class _Series:
         if close is not None and self._close is not None:
             r = math.log(close / self._close)
         self._close = close
+        first, self._is_first = self._is_first, False
         for window in self._windows.values():
-            window.append(r)
+            if not first:  # which has no return
+                window.append(r)
             squares = [x * x for x in window if x is not None]
             full = len(window) == window.maxlen and len(squares) >= len(window) / 2
             yield math.sqrt(statistics.fmean(squares) * PER_YEAR) if full else None
@@ -96,7 +99,8 @@ class _Series:
             self._ewma = [self._ewma[0] + r * r, self._ewma[1] + 1.0]
         yield math.sqrt(self._ewma[0] / self._ewma[1] * PER_YEAR) if self._ewma[1] > 0 else None
         yield self._score(r)
-        self._before.append(r)
+        if not first:
+            self._before.append(r)
 
     def _score(self, r: float | None) -> float | None:
         known = [x for x in self._before if x is not None]

@@ -68,7 +68,6 @@ SMALL = Config.model_validate(
             "enter": 3.0,
             "exit": 1.0,
             "min_move_bp": 0.0,
-            "severity": {"minor": 3.0},
         },
     }
 )

@@ -3,16 +3,17 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
-import pytest
 from numpy.typing import NDArray
 
+from pipeline.detect.alerts import alerts_frame
 from pipeline.detect.config import EpisodesConfig
-from pipeline.detect.episodes import Episode, Episodes, ScoredRows, alerts_frame
+from pipeline.detect.episodes import Episode, Episodes, ScoredRows, open_since_us
 from pipeline.detect.protocol import Scores
 from pipeline.detect.thresholds import Thresholds, severity_of
 from pipeline.schema import ALERTS
 
 S = 1_000_000
+NAN = float("nan")
 
 Held = dict[str, NDArray[np.generic]]
 
@@ -20,14 +21,11 @@ CONFIG = EpisodesConfig(enter=6.0, exit=3.0, hold="3s", cool_down="5s", min_move
 
 
 def rows(*scores: float, start_s: int = 100, move_bp: float = 20.0, symbol: int = 0) -> ScoredRows:
-    """One row a second; every move is `move_bp` up from a close of 100."""
+    """One row a second; every move is of `move_bp`."""
     count = len(scores)
-    close = np.full(count, 100.0 * np.exp(move_bp / 1e4))
     return ScoredRows(
         symbol_index=np.full(count, symbol, dtype=np.int32),
         end_us=(start_s + np.arange(count)) * S,
-        close=close,
-        log_return=np.full(count, move_bp / 1e4),
         scores=Scores(
             score=np.array(scores),
             direction=np.full(count, np.sign(move_bp), dtype=np.int8),
@@ -46,7 +44,8 @@ def with_thresholds(given: ScoredRows, *in_force: tuple[float, float, float]) ->
 
 
 def episodes(symbols: int = 1) -> Episodes:
-    return Episodes([f"S{at}" for at in range(symbols)], [CONFIG] * symbols, every_us=S)
+    names = [f"S{at}" for at in range(symbols)]
+    return Episodes(names, [CONFIG] * symbols, every_us=S, forward_fill_us=10 * S)
 
 
 def summary(episode: Episode) -> tuple[int, int | None, float, str, int]:
@@ -70,7 +69,6 @@ def test_episode_starts_at_enter_and_tells_what_judged_it() -> None:
         peak_us=101 * S,
         peak_score=6.0,
         threshold=6.0,
-        base_close=pytest.approx(100.0),
         move_bp=20.0,
         direction=1,
         horizon_us=S,
@@ -91,14 +89,32 @@ def test_episode_rises_with_its_peak_and_its_severity_never_falls() -> None:
     assert summary(higher) == (100, None, 12.0, "critical", 2)
 
 
-def test_episode_that_rises_tells_the_move_from_its_base_as_a_log_return() -> None:
+def judged(
+    score: float, at_s: int, *, move_bp: float, horizon: int, samples: int, window: int
+) -> ScoredRows:
+    """One row, with all that it is judged by."""
+    numbers = [np.array([value]) for value in (horizon, samples, window)]
+    sign = np.array([np.sign(move_bp)], dtype=np.int8)
+    return replace(
+        rows(score, start_s=at_s),
+        scores=Scores(np.array([score]), sign, np.array([move_bp]), *numbers),
+    )
+
+
+def test_all_that_an_episode_says_of_its_peak_is_of_its_highest_score() -> None:
     watch = episodes()
-    watch.push(rows(6.0, move_bp=20.0))
-    (risen,) = watch.push(rows(9.0, start_s=101, move_bp=-1000.0))
-    # 100 e^-0.1 from a base of 100: a plain ratio would be 952 basis points down.
-    assert risen.base_close == pytest.approx(100.0)
-    assert risen.move_bp == pytest.approx(-1000.0)
-    assert (risen.direction, risen.peak_us) == (-1, 101 * S)
+    watch.push(judged(6.5, 1000, move_bp=20.0, horizon=5, samples=300, window=300))
+    # A lower score, whatever it is of, changes nothing.
+    lower = judged(6.5, 1001, move_bp=-90.0, horizon=30, samples=1, window=7)
+    assert watch.push(lower) == []
+    higher = judged(9.0, 1002, move_bp=-35.0, horizon=15, samples=280, window=600)
+    (risen,) = watch.push(higher)
+    assert (risen.start_us, risen.peak_us, risen.peak_score) == (1000 * S, 1002 * S, 9.0)
+    assert (risen.move_bp, risen.direction, risen.horizon_us) == (-35.0, -1, 15 * S)
+    assert (risen.samples, risen.window_start_us, risen.window_end_us) == (280, 387 * S, 987 * S)
+    other = episodes()
+    other.restore(0, watch.snapshot(0))
+    assert other.open_episode(0) == risen
 
 
 def test_episode_ends_once_the_score_stayed_below_exit_for_the_hold() -> None:
@@ -115,11 +131,59 @@ def test_episode_whose_score_comes_back_within_the_hold_goes_on() -> None:
     assert summary(ended) == (100, 107, 6.0, "minor", 1)
 
 
-def test_episode_keeps_open_over_samples_without_a_score() -> None:
+def test_episode_keeps_open_without_a_score_while_a_price_holds() -> None:
     watch = episodes()
-    watch.push(rows(6.0, *[float("nan")] * 20))
-    assert watch.push(rows(2.0, 2.0, 2.0, start_s=121)) == []
-    assert [summary(e)[1] for e in watch.push(rows(2.0, start_s=124))] == [124]
+    watch.push(rows(6.0, *[NAN] * 10))
+    assert watch.push(rows(2.0, NAN, NAN, start_s=110)) == []
+    assert watch.push(rows(2.0, start_s=112)) == []
+    assert [summary(e)[1] for e in watch.push(rows(2.0, start_s=113))] == [113]
+
+
+def test_episode_of_which_nothing_is_known_for_longer_ended_with_its_newest_score() -> None:
+    watch = episodes()
+    watch.push(rows(6.0, 7.0, 5.0, *[NAN] * 10))
+    (ended,) = watch.push(rows(NAN, start_s=113))
+    assert summary(ended) == (100, 102, 7.0, "minor", 2)
+    assert watch.push(rows(*[NAN] * 20, start_s=114)) == []
+    # Its cool-down is over since 107.
+    assert [summary(e)[0] for e in watch.push(rows(6.0, start_s=134))] == [134]
+
+
+def test_episode_outlasts_what_is_not_known_for_as_long_as_its_hold() -> None:
+    patient = Episodes(["S0"], [CONFIG], every_us=S, forward_fill_us=2 * S)
+    patient.push(rows(6.0, NAN, NAN))
+    assert patient.push(rows(NAN, start_s=103)) == []
+    assert [summary(e)[1] for e in patient.push(rows(NAN, start_s=104))] == [100]
+
+
+def test_episode_after_an_outage_without_rows_is_another_one() -> None:
+    watch = episodes()
+    watch.push(rows(6.0, 4.0))
+    ended, other = watch.push(rows(9.0, start_s=112))
+    assert summary(ended) == (100, 101, 6.0, "minor", 1)
+    assert summary(other) == (112, None, 9.0, "major", 0)
+    assert watch.started.tolist() == [2]
+
+
+def test_restored_episode_lapses_as_if_nothing_had_happened() -> None:
+    scores = [6.0, 7.0, *[NAN] * 11, 6.0, NAN, 2.0, *[NAN] * 12]
+    whole, expected = episodes(), []
+    for at, value in enumerate(scores):
+        expected.append(whole.push(rows(value, start_s=100 + at)))
+    ends = [summary(e)[:2] for told in expected for e in told if e.end_us is not None]
+    assert ends == [(100, 101), (113, 115)]
+    for cut in range(len(scores)):
+        watch = episodes()
+        told = [watch.push(rows(value, start_s=100 + at)) for at, value in enumerate(scores[:cut])]
+        held, watch = watch.snapshot(0), episodes()
+        watch.restore(0, held)
+        assert open_since_us(held) in {None, 100 * S, 113 * S}
+        assert same(watch.snapshot(0), held)
+        told += [
+            watch.push(rows(value, start_s=100 + at))
+            for at, value in enumerate(scores[cut:], start=cut)
+        ]
+        assert told == expected
 
 
 def test_no_episode_starts_in_a_cool_down() -> None:
@@ -176,7 +240,7 @@ def test_restored_cool_down_still_quiets() -> None:
 
 
 def test_restored_episode_of_trades_has_no_window() -> None:
-    by_trade = [Episodes(["S0"], [CONFIG], every_us=None) for _ in range(2)]
+    by_trade = [Episodes(["S0"], [CONFIG], every_us=None, forward_fill_us=10 * S) for _ in range(2)]
     (first,) = by_trade[0].push(rows(6.0))
     assert (first.horizon_us, first.window_start_us, first.window_end_us) == (None, None, None)
     by_trade[1].restore(0, by_trade[0].snapshot(0))
@@ -234,7 +298,7 @@ def test_episode_that_starts_after_other_rules_were_taken_follows_them() -> None
 def test_episode_under_the_fixed_thresholds_has_the_fixed_exit() -> None:
     # Seven times 3.3 / 7 is not 3.3.
     config = EpisodesConfig(enter=7.0, exit=3.3, hold="0s")
-    watch = Episodes(["S0"], [config], every_us=S)
+    watch = Episodes(["S0"], [config], every_us=S, forward_fill_us=10 * S)
     told = with_thresholds(rows(7.0, 3.3), *[(7.0, 8.0, 12.0)] * 2)
     assert summary(watch.push(told)[0]) == (100, None, 7.0, "minor", 0)
 

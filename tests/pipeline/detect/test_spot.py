@@ -152,9 +152,7 @@ def test_tail_that_has_no_shape_is_exponential() -> None:
 
 
 def test_threshold_of_a_rate_that_no_score_reaches_is_the_exit() -> None:
-    often = rules(
-        budget={**BUDGET, "minor": "1000/h"}, exit=2.5, enter=4.0, severity={"minor": 4.0}
-    )
+    often = rules(budget={**BUDGET, "minor": "1000/h"}, exit=2.5, enter=4.0)
     assert push(spot(often), spaced(4, [5.0] * 60))[-1][0] == 2.5
 
 
@@ -302,24 +300,65 @@ def test_thresholds_are_the_same_however_rows_are_cut_and_wherever_restored(
             assert all(one.tobytes() == again[name].tobytes() for name, one in before.items())
 
 
-def test_other_rules_hold_at_once_and_what_is_known_serves_them() -> None:
-    score = stream(10, 7)
-    generous = {"minor": "2/d", "major": "1/d", "critical": "1/10d"}
-    made, other = spot(), spot(rules(budget=generous))
-    push(made, score)
-    push(other, score)
-    made.retune([rules(budget=generous)])
-    # The other's were found before the newest day began to fade.
-    assert made.in_force[0] == pytest.approx(other.in_force[0], rel=0.01)
-    assert made.in_force[0][0] < 6.0
+@settings(max_examples=20, deadline=None)
+@given(seed=st.integers(0, 10**6), cut=st.integers(0, 6 * DAY), is_restored=st.booleans())
+def test_budget_that_changes_gives_the_thresholds_it_had_given_from_the_start(
+    seed: int, cut: int, *, is_restored: bool
+) -> None:
+    score = stream(6, seed)
+    other = rules(budget={"minor": "2/d", "major": "1/d", "critical": "1/10d"})
+    expected = push(spot(other), score)
+    made = spot()
+    push(made, score[:cut])
+    if is_restored:
+        known, made = made.snapshot(0), spot(other)
+        made.restore(0, known)
+    else:
+        made.retune([other])
+    if cut < len(score):
+        assert made.in_force[0].tobytes() == expected[cut].tobytes()
+    assert push(made, score[cut:], first=cut).tobytes() == expected[cut:].tobytes()
+
+
+def test_rules_of_another_symbol_that_change_move_no_threshold_within_a_day() -> None:
+    score = stream(10, 7)[: 9 * DAY + 700]
+    made = Spot([rules(), rules()], every_us=MINUTE)
+    before = push(made, score)[-1]
+    assert before.tolist() != FIXED
+    made.retune([rules(), rules(enter=7.0, budget=None)])
+    assert made.in_force[0].tobytes() == before.tobytes()
+    assert made.in_force[1].tolist() == [7.0, 8.0, 12.0]
+
+
+def test_symbol_whose_budget_was_taken_away_has_the_fixed_scores() -> None:
+    made = spot()
+    push(made, stream(10, 7))
+    known = made.snapshot(0)
     made.retune([rules(budget=None, enter=7.0)])
     assert made.in_force[0].tolist() == [7.0, 8.0, 12.0]
-    push(made, score, first=10 * DAY)
+    made.restore(0, known)
+    assert made.in_force[0].tolist() == [7.0, 8.0, 12.0]
+    push(made, stream(10, 7), first=10 * DAY)
     assert made.in_force[0].tolist() == [7.0, 8.0, 12.0]
 
 
 def test_peaks_that_were_counted_from_another_score_do_not_serve_other_rules() -> None:
     made = spot()
     push(made, stream(10, 7))
+    known = made.snapshot(0)
+    nothing = spot(rules(exit=2.0)).snapshot(0)
     made.retune([rules(exit=2.0)])
-    assert made.in_force[0].tolist() == FIXED
+    for _ in range(2):
+        assert made.in_force[0].tolist() == FIXED
+        assert all((made.snapshot(0)[name] == held).all() for name, held in nothing.items())
+        made.restore(0, known)
+
+
+def test_infinite_scores_are_counted_in_the_last_bin_of_their_own_symbol() -> None:
+    both = Spot([rules(), rules()], every_us=MINUTE)
+    push(both, spaced(4, [np.inf] * 60))
+    counts = both.snapshot(0)["counts"]
+    assert counts[-1] == pytest.approx(60.0 * 0.5 ** (3 / 30))
+    assert not counts[:-1].any()
+    assert not both.snapshot(1)["counts"].any()
+    assert np.isfinite(both.in_force).all()

@@ -6,7 +6,7 @@ import pytest
 from pipeline.detect.config import EpisodesConfig
 from pipeline.detect.thresholds import Thresholds, thresholds_of
 
-CONFIG = EpisodesConfig(enter=4.1, exit=2.1, severity={"minor": 4.1})
+CONFIG = EpisodesConfig(enter=4.1, exit=2.1)
 
 
 def test_thresholds_of_fixed_scores_are_those_that_were_written() -> None:

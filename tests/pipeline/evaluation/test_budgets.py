@@ -11,6 +11,7 @@ from pipeline.evaluation.budgets import budget_summary, budget_use
 from pipeline.evaluation.klines import KlinesRun, minutes_config, run_klines
 from pipeline.evaluation.known_events import (
     Event,
+    alert_rates,
     alerts_at_outages,
     events_found,
     read_events,
@@ -50,6 +51,7 @@ def made(alerts: list[tuple[int, str]], days: int = 5) -> KlinesRun:
         rows=len(score),
         rejected=0,
         every_us=MINUTE_US,
+        forward_fill_us=5 * MINUTE_US,
         end_us=minutes_us(1) + np.arange(len(score)) * MINUTE_US,
         close=np.where(score > 1.0, 101.0, 100.0),
         score=score,
@@ -94,7 +96,7 @@ def test_budget_summary_is_of_the_files_with_a_day() -> None:
 
 
 def test_budget_trade_off_of_a_rarer_budget_has_fewer_alerts() -> None:
-    detector = minutes_config(["detector.enter=4", "detector.severity.minor=4"]).detector
+    detector = minutes_config(["detector.enter=4"]).detector
     often, rare = budget_trade_off([], {"made": [made([])]}, detector, (20.0, 0.5))
     # Three days of twelve under the fixed score of 4, then twelve a day or none.
     assert (often["budget_per_day"], often["alerts_per_day"]) == (20.0, 12.0)
@@ -106,12 +108,15 @@ def test_budget_trade_off_of_a_rarer_budget_has_fewer_alerts() -> None:
 def test_months_report_has_what_was_asked_for() -> None:
     run = made([])
     plain = months_report([run], minutes_config(), None)
-    assert plain.keys() == {run.file}
+    assert plain.keys() == {run.file, ALL}
+    assert plain[ALL].keys() == {"rates", "at_edges"}
+    assert plain[ALL]["rates"] == alert_rates([run])
+    assert plain[ALL]["at_edges"] == []
     assert "budget" not in plain[run.file]
     crash = Event("C", "made", minutes_us(55), minutes_us(65), "market_crash", "")
     never = Event("N", "made", minutes_us(10**6), minutes_us(10**6 + 5), "market_crash", "")
     known = months_report([run], minutes_config(), [crash, never])
-    assert known[ALL].keys() == {"events", "trade_off", "budget_trade_off"}
+    assert known[ALL].keys() == {*("rates", "at_edges", "events", "trade_off", "budget_trade_off")}
     assert [row["event"] for row in known[ALL]["events"]] == ["C"]
     both = months_report([run, replace(run, file="made/B")], budgeted(), None)
     assert both[ALL]["budget"]["files"] == 2

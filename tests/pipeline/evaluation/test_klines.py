@@ -92,6 +92,7 @@ def test_run_klines_of_the_crash_of_may_2021_finds_it_and_keeps_still_at_the_out
     (run,) = run_klines([str(DATA / "klines-2021-05-19" / "BTC_USDT-1m.json.gz")], minutes_config())
     assert (run.rows, [outage.bars for outage in run.outages]) == (42_915, [284])
     assert alerts_at_outages(run, 30 * 60_000_000) == []
+    assert (run.alerts["move_bp"].sign() == run.alerts["direction"]).all()
     of_day = run.alerts.filter(pl.col("start_time").dt.date() == date(2021, 5, 19))
     assert [
         (start.strftime("%H:%M"), severity, round(score, 1), round(move_bp))
@@ -99,8 +100,8 @@ def test_run_klines_of_the_crash_of_may_2021_finds_it_and_keeps_still_at_the_out
             "start_time", "severity", "peak_score", "move_bp"
         ).iter_rows()
     ] == [
-        ("11:32", "major", 10.3, -11),
-        ("12:50", "critical", 14.5, -2276),
-        ("13:39", "major", 8.7, 1344),
+        ("11:32", "major", 10.3, 558),
+        ("12:50", "critical", 14.5, -2259),
+        ("13:39", "major", 8.7, 1754),
     ]
     assert run.alerts.height == 27

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 import pytest
@@ -43,8 +45,12 @@ def crash(folder: Path, *coins: str) -> MarketRun:
     return run_market(files, config())
 
 
+def told(run: MarketRun) -> dict[str, Any]:
+    return report_of(run, [], MINUTE_US)
+
+
 def test_crash_of_all_is_one_alert_of_the_market(tmp_path: Path) -> None:
-    report = report_of(crash(tmp_path, "A", "B", "C"))
+    report = told(crash(tmp_path, "A", "B", "C"))
     (alert,) = report["market"]
     assert report["symbols"] == ["AUSDT", "BUSDT", "CUSDT"]
     assert (report["days"], report["episodes"], report["folded"]) == (0.5, 3, 3)
@@ -57,11 +63,11 @@ def test_months_that_are_longer_than_steps_can_wait_are_one_market(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(market_steps, "MAX_ROWS", MINUTES)
-    assert report_of(crash(tmp_path, "A", "B", "C"))["folded"] == 3
+    assert told(crash(tmp_path, "A", "B", "C"))["folded"] == 3
 
 
 def test_market_of_too_few_symbols_has_no_alert(tmp_path: Path) -> None:
-    assert report_of(crash(tmp_path, "A", "B"))["market"] == []
+    assert told(crash(tmp_path, "A", "B"))["market"] == []
 
 
 def test_overlapping_is_an_episode_with_a_moment_in_common(tmp_path: Path) -> None:
@@ -79,6 +85,19 @@ def test_starting_at_edges_reaches_before_and_after_an_outage(tmp_path: Path) ->
     for outage in (event(CRASH + 11, CRASH + 50), event(CRASH - 50, CRASH - 9)):
         assert starting_at_edges(outage, run, 10 * MINUTE_US).height == 1
         assert starting_at_edges(outage, run, 9 * MINUTE_US).height == 0
+
+
+def test_report_counts_the_alerts_of_each_event_there_are_steps_of(tmp_path: Path) -> None:
+    run = crash(tmp_path, "A", "B", "C")
+    outage = replace(event(CRASH + 11, CRASH + 50), event_id="O", kind="outage")
+    coin = replace(event(CRASH, CRASH + 9), kind="single_coin")
+    told = report_of(run, [event(CRASH - 9, CRASH + 1), outage, coin], 10 * MINUTE_US)
+    assert told["events"] == [
+        {"event": "E", "kind": "market_crash", "alerts": 1},
+        {"event": "O", "kind": "outage", "alerts": 1},
+    ]
+    assert run.covers(event(MINUTES - 1, MINUTES + 10))
+    assert not run.covers(event(MINUTES, MINUTES + 10))
 
 
 def test_files_of_one_symbol_are_joined_in_time_order(tmp_path: Path) -> None:
