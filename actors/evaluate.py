@@ -13,10 +13,10 @@ from actors.html_report import write_html
 from pipeline.evaluation.ablation import ablation
 from pipeline.evaluation.nab import evaluate_nab
 from pipeline.evaluation.nab_rules import PROFILES
-from pipeline.evaluation.sim import CHOSEN_ON, evaluate_sim
+from pipeline.evaluation.sim import evaluate_sim
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
     from pathlib import Path
 
 #: Of one command: an hour's work or so.
@@ -83,8 +83,8 @@ def show_sim(seeds: Sequence[int], *, as_json: bool, html: Path | None) -> None:
         f"Reported on seeds {_spans(report['seeds'])}; parameters were chosen on "
         f"{_spans(report['chosen_on'])}."
     )
-    if set(seeds) & set(CHOSEN_ON):
-        console.print("Some of the seeds are those that parameters were chosen on.")
+    if report["warning"] is not None:
+        console.print(f"Warning: {report['warning']}.")
 
 
 def show_ablation(seeds: Sequence[int], *, as_json: bool) -> None:
@@ -119,13 +119,19 @@ def show_nab(data: Path, *, as_json: bool, html: Path | None) -> None:
     if as_json:
         print(json.dumps({"detectors": report["detectors"]}, indent=2))  # noqa: T201 - as above
         return
+    Console().print(nab_table(report["table"]))
+
+
+def nab_table(rows: Sequence[Mapping[str, Any]]) -> Table:
+    """Return the rows of the benchmark's report as a table; a name is wrapped, never cut."""
     names = [profile.name for profile in PROFILES]
-    table = Table("detector", *names, "scores")
-    table.title = "Numenta Anomaly Benchmark"
-    for row in report["table"]:
+    table = Table(title="Numenta Anomaly Benchmark")
+    for column in ("detector", *names, "scores"):
+        table.add_column(column, overflow="fold")
+    for row in rows:
         figures = [f"{row['scores'][name]:.2f}" for name in names]
         table.add_row(row["detector"], *figures, row["source"])
-    Console().print(table)
+    return table
 
 
 def _table(report: dict[str, Any]) -> Table:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+import msgspec
 import polars as pl
 from rich.console import Console
 from rich.table import Table
@@ -38,13 +38,19 @@ def run_explain(
         CryptoctopusError: There is no such alert, or the bars behind it are not there any more.
     """
     if alert_id.startswith(f"{MARKET_SYMBOL}-"):
-        raise ReplayError(f"expected an alert of a symbol, found {alert_id}, of all together")
+        raise ReplayError(
+            f"expected an alert of a symbol, found {alert_id}, of all together: what it was made "
+            "of, the steps as the coordinator took them, is not kept; those of symbols that are "
+            "part of it (their parent_id) can be explained"
+        )
     if directory is None:
         found = _of_pipeline(alert_id, address)
     else:
         found = _of_batch(alert_id, RecordedBatch(directory))
     if as_json:
-        print(json.dumps(_as_json(found)))  # noqa: T201 - the result
+        # What is not known, NaN, is null there.
+        written = msgspec.json.encode(asdict(found) | {"same": found.same})
+        print(written.decode())  # noqa: T201 - the result
     else:
         _print(found)
     return 0 if found.same else 1
@@ -78,11 +84,6 @@ def _of_pipeline(alert_id: str, address: str | None) -> Explanation:
     return explain(alert, newest, config)
 
 
-def _as_json(found: Explanation) -> dict[str, Any]:
-    written = asdict(found) | {"same": found.same}
-    return json.loads(json.dumps(written, default=str))  # type: ignore[no-any-return]
-
-
 def _print(found: Explanation) -> None:
     alert = found.alert
     console = Console(width=160, highlight=False)
@@ -91,13 +92,23 @@ def _print(found: Explanation) -> None:
         f"started {alert['start_time']:%F %T}, score {found.start_score:.3f}: "
         f"{found.enter:g} was enough"
     )
-    over = "" if alert["horizon_s"] is None else f" over {format_duration(_us(alert['horizon_s']))}"
+    over = (
+        ""
+        if alert["horizon_s"] is None
+        else f" over {format_duration(round(alert['horizon_s'] * SECOND))}"
+    )
     console.print(
         f"peaked  {alert['peak_time']:%F %T}, score {found.peak_score:.3f}, price "
         f"{found.peak_close:.10g}, {alert['move_bp']:+.1f} bp{over}"
     )
     if found.horizons:
         console.print(_horizon_table(found))
+    if found.of_zscore is not None:
+        one = found.of_zscore
+        console.print(
+            f"return  {one.move_bp:+.3f} bp; of the {one.samples} before it the mean is "
+            f"{one.mean_bp:+.3f} bp, the deviation {one.deviation_bp:.3f} bp"
+        )
     console.print(
         f"recomputed from {found.bars:,} bars since {found.first_bar:%F %T}: "
         f"peak score {found.peak_score!r}, "
@@ -121,10 +132,6 @@ def _horizon_table(found: Explanation) -> Table:
             f"{one.samples} returns, ({start:%T}, {end:%T}]",
         )
     return table
-
-
-def _us(seconds: float) -> int:
-    return round(seconds * SECOND)
 
 
 def _told(differences: Mapping[str, tuple[Any, Any]]) -> str:

@@ -10,6 +10,7 @@ import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+import polars as pl
 from rich.console import Console
 from rich.table import Table
 
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 
     from actors.client import PipelineClient
     from pipeline.changes import Outcome
+    from pipeline.config import Config
 
 _SETTLED_WITHIN_S = 15.0
 _LOOK_EVERY_S = 0.2
@@ -75,19 +77,32 @@ def _who() -> str:
     return f"{user}@{socket.gethostname()}"
 
 
-def _print(pipeline: PipelineClient, symbol: str | None) -> None:
-    config = pipeline.config()
+def in_force(config: Config, health: pl.DataFrame, symbol: str | None) -> Table | str:
+    """Return the scores from which there are alerts, or why none can be told.
+
+    Args:
+        config: In effect.
+        health: HEALTH, which has them.
+        symbol: Whose; null for all.
+    """
+    rows = health if symbol is None else health.filter(pl.col("symbol") == symbol)
+    if rows.is_empty():
+        return "no scores can be told yet: the symbols are starting"
     table = Table("symbol", "budget", title="scores from which there are alerts")
     for name in ("an alert", "major", "critical"):
         table.add_column(name, justify="right")
-    for row in pipeline.snapshot(sys.maxsize).health.iter_rows(named=True):
-        if symbol in {None, row["symbol"]}:
-            budget = config.detector_of(row["symbol"]).budget
-            rates = "-" if budget is None else f"{budget.minor} {budget.major} {budget.critical}"
-            scores = (f"{row[name]:.2f}" for name in ("enter", "major", "critical"))
-            table.add_row(row["symbol"], rates, *scores)
+    for row in rows.iter_rows(named=True):
+        budget = config.detector_of(row["symbol"]).budget
+        rates = "-" if budget is None else f"{budget.minor} {budget.major} {budget.critical}"
+        scores = (f"{row[name]:.2f}" for name in ("enter", "major", "critical"))
+        table.add_row(row["symbol"], rates, *scores)
+    return table
+
+
+def _print(pipeline: PipelineClient, symbol: str | None) -> None:
     console = Console(width=None if sys.stdout.isatty() else 160)
-    console.print(table)
+    health = pipeline.snapshot(sys.maxsize).health
+    console.print(in_force(pipeline.config(), health, symbol))
     for one in pipeline.report()["changes"]:
         change = one["change"]
         told = "" if one["refused"] is None else f", refused: {one['refused']}"

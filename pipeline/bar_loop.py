@@ -21,7 +21,7 @@ _OPEN_BAR, _SYMBOL = from_dtype(OPEN_BAR), from_dtype(SYMBOL)
 
 
 @compiled(void(_OPEN_BAR, int64, float64))
-def begin(bar: Any, trade_id: Any, price: Any) -> None:  # noqa: ANN401 - compiled: the signature has the types
+def begin(bar: Any, trade_id: Any, price: Any) -> None:
     """Open a bar for its first trade, which is still to be merged."""
     bar.open = bar.high = bar.low = price
     bar.first_id = trade_id
@@ -29,7 +29,7 @@ def begin(bar: Any, trade_id: Any, price: Any) -> None:  # noqa: ANN401 - compil
 
 
 @compiled(void(_OPEN_BAR, int64, float64, float64))
-def merge(bar: Any, trade_id: Any, price: Any, quantity: Any) -> None:  # noqa: ANN401 - as above
+def merge(bar: Any, trade_id: Any, price: Any, quantity: Any) -> None:
     """Add one trade to its open bar."""
     bar.high = max(bar.high, price)
     bar.low = min(bar.low, price)
@@ -43,13 +43,13 @@ def merge(bar: Any, trade_id: Any, price: Any, quantity: Any) -> None:  # noqa: 
 
 
 @compiled(int64(_SYMBOL))
-def _since(symbol: Any) -> Any:  # noqa: ANN401 - as above
+def _since(symbol: Any) -> Any:
     """Return the first step in which a trade after the newest one can be."""
     return symbol.next_step if symbol.last_step == NEVER else symbol.last_step
 
 
 @compiled(void(_SYMBOL, int64))
-def _break(symbol: Any, step: Any) -> None:  # noqa: ANN401 - as above
+def _break(symbol: Any, step: Any) -> None:
     """Mark the bars between the trade before a loss and the one after it, `step`, as incomplete.
 
     With a loss that is not all published the two are one: what lies between them is incomplete too.
@@ -62,7 +62,7 @@ def _break(symbol: Any, step: Any) -> None:  # noqa: ANN401 - as above
 
 
 @compiled(void(_SYMBOL, int64, _LIMITS))
-def go_on(symbol: Any, step: Any, limits: Any) -> None:  # noqa: ANN401 - as above
+def go_on(symbol: Any, step: Any, limits: Any) -> None:
     """Take `step` for the next to publish."""
     symbol.next_step = step
     symbol.closes_us = (step + 1) * limits.every_us + limits.lateness_us
@@ -70,7 +70,7 @@ def go_on(symbol: Any, step: Any, limits: Any) -> None:  # noqa: ANN401 - as abo
 
 
 @compiled(int64(int64, int64, int64))
-def _step_of(time: Any, near: Any, every: Any) -> Any:  # noqa: ANN401 - as above
+def _step_of(time: Any, near: Any, every: Any) -> Any:
     """Return `time // every`, without a division where that is `near` or the step after it."""
     ahead = time - near * every
     if 0 <= ahead < every:
@@ -81,7 +81,7 @@ def _step_of(time: Any, near: Any, every: Any) -> Any:  # noqa: ANN401 - as abov
 
 
 @compiled(int64(_SYMBOL, _OPEN_BAR, int64, _LIMITS, _BAR))
-def publish(symbol: Any, bar: Any, until: Any, limits: Any, out: Any) -> Any:  # noqa: ANN401 - as above
+def publish(symbol: Any, bar: Any, until: Any, limits: Any, out: Any) -> Any:
     """Publish the next step, or go on to `until` if nothing is to be told before.
 
     Args:
@@ -138,13 +138,13 @@ _TRADES = together(
 
 @compiled(int64(_TRADES, _LIMITS, _STATE, _BAR[::1], int64, int64[::1]))
 def take_trades(
-    trades: Any,  # noqa: ANN401 - as above
-    limits: Any,  # noqa: ANN401
-    state: Any,  # noqa: ANN401
-    out: Any,  # noqa: ANN401
-    written: Any,  # noqa: ANN401
-    cursor: Any,  # noqa: ANN401
-) -> Any:  # noqa: ANN401
+    trades: Any,
+    limits: Any,
+    state: Any,
+    out: Any,
+    written: Any,
+    cursor: Any,
+) -> Any:
     """Apply trades in the order they come in; return how many bars are written in all.
 
     It stops where the room ends; `cursor` has the row to go on with.
@@ -194,13 +194,13 @@ def take_trades(
     int64(together(given(int64), given(boolean)), _LIMITS, _STATE, _BAR[::1], int64, int64[::1])
 )
 def take_clocks(
-    clocks: Any,  # noqa: ANN401 - as above
-    limits: Any,  # noqa: ANN401
-    state: Any,  # noqa: ANN401
-    out: Any,  # noqa: ANN401
-    written: Any,  # noqa: ANN401
-    cursor: Any,  # noqa: ANN401
-) -> Any:  # noqa: ANN401
+    clocks: Any,
+    limits: Any,
+    state: Any,
+    out: Any,
+    written: Any,
+    cursor: Any,
+) -> Any:
     """Close what the clock of each symbol has passed; return how many bars are written in all.
 
     It stops where the room ends; `cursor` has the symbol to go on with.
@@ -241,13 +241,13 @@ _BARS = together(
 
 @compiled(int64(_BARS, _LIMITS, _STATE, _BAR[::1], int64, int64[::1]))
 def take_bars(
-    bars: Any,  # noqa: ANN401 - as above
-    limits: Any,  # noqa: ANN401
-    state: Any,  # noqa: ANN401
-    out: Any,  # noqa: ANN401
-    written: Any,  # noqa: ANN401
-    cursor: Any,  # noqa: ANN401
-) -> Any:  # noqa: ANN401
+    bars: Any,
+    limits: Any,
+    state: Any,
+    out: Any,
+    written: Any,
+    cursor: Any,
+) -> Any:
     """Publish bars that others made and the steps between; return how many are written in all.
 
     It stops where the room ends; `cursor` has the row to go on with.

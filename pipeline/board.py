@@ -79,7 +79,7 @@ def board_plan(
         enter={symbol: detector.enter for symbol, detector in detectors.items()},
         exit={symbol: detector.exit for symbol, detector in detectors.items()},
         forward_fill_us=config.sampling.forward_fill,
-        history_us=config.board.history,
+        history_us=config.history_us,
         tick_size={instrument.symbol: instrument.tick_size for instrument in instruments},
         ended=dict(ended),
         crosssection=cross_section_plan(config),

@@ -20,7 +20,7 @@ from pydantic import (
 from pipeline.config_fields import LISTED, WRITTEN, Section, between, read_step, written_step_us
 from pipeline.detect.config import DetectorConfig, MultiHorizonConfig, suited_to
 from pipeline.detect.registry import detector_problems
-from pipeline.durations import format_duration, parse_duration
+from pipeline.durations import DAY, HOUR, SECOND, format_duration, parse_duration
 from pipeline.feature_table import FeatureTable
 from pipeline.market_config import MarketConfig, market_suited_to
 from pipeline.plugins import load_plugins
@@ -170,14 +170,14 @@ class BoardConfig(Section):
         host: Address to listen on.
         port: Port to listen on; 0 takes a free one.
         origins: `host:port` of pages that may connect; empty allows the served address only.
-        history: How far back the board can look.
+        history: How far back the board can look; null: see `Config.history_us`.
     """
 
     serve: bool = True
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65535)] = 5006
     origins: Annotated[tuple[str, ...], LISTED, Field(min_length=0, max_length=100)] = ()
-    history: Annotated[int, between("1m", "7d"), WRITTEN] = parse_duration("1h")
+    history: Annotated[int, between("1m", "7d"), WRITTEN] | None = None
 
 
 class StorageConfig(Section):
@@ -394,6 +394,19 @@ class Config(Section):
         step_us = self.sampling.step_us or 0
         detectors = [detector.warm_up_us(step_us) for detector in self.detectors]
         return max(self.feature_table().reach_us, *detectors) + step_us
+
+    @property
+    def history_us(self) -> int:
+        """How far back the coordinator knows bars: as far as the board looks, and `explain`.
+
+        If the configuration does not say: 3,600 steps, an hour at least; so long that an alert can
+        be explained until what its scores look back on is as old again; seven days at most.
+        """
+        if self.board.history is not None:
+            return self.board.history
+        step_us = self.sampling.step_us or SECOND
+        looked_back_us = max(detector.warm_up_us(step_us) for detector in self.detectors)
+        return min(max(HOUR, 3600 * step_us, 2 * looked_back_us), 7 * DAY)
 
     @property
     def silence_us(self) -> int:

@@ -13,10 +13,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from pipeline.detect.alerts import PEAK_COLUMNS, alerts_frame
-from pipeline.detect.config import MultiHorizonConfig
+from pipeline.detect.config import MultiHorizonConfig, ZScoreConfig
 from pipeline.detect.episodes import Episode, peak_facts
 from pipeline.detect.multi_horizon import judged_horizons
 from pipeline.detect.registry import detector_of
+from pipeline.detect.zscore import judged_return
 from pipeline.errors import ReplayError
 from pipeline.times import microseconds
 from pipeline.windows import Samples, Windows
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
     from pipeline.config import Config
     from pipeline.detect.multi_horizon import JudgedHorizon
+    from pipeline.detect.zscore import JudgedReturn
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,8 @@ class Explanation:
         peak_close: The price there.
         differences: What of the peak was recorded otherwise, by its column of ALERTS: as it was
             recorded, as it was recomputed.
-        horizons: What `peak_score` is the largest of, from short to long; empty for other detectors
-            than `multi_horizon`.
+        horizons: Of `multi_horizon`, what `peak_score` is the largest of, from short to long.
+        of_zscore: Of `zscore`, what `peak_score` is made of.
     """
 
     alert: Mapping[str, Any]
@@ -58,7 +60,8 @@ class Explanation:
     peak_score: float
     peak_close: float
     differences: Mapping[str, tuple[Any, Any]]
-    horizons: tuple[JudgedHorizon, ...]
+    horizons: tuple[JudgedHorizon, ...] = ()
+    of_zscore: JudgedReturn | None = None
 
     @property
     def same(self) -> bool:
@@ -84,11 +87,16 @@ def explain(alert: Mapping[str, Any], bars: pl.DataFrame, config: Config) -> Exp
     samples = _samples(bars, end_us)
     detector = detector_of([own], config.plugins, config.sampling)
     windows = Windows(detector.sums(), caps=detector.caps, timed=step_us is None)
-    scores = detector.score(samples, windows.push(samples), 0)
-    horizons: tuple[JudgedHorizon, ...] = ()
+    columns = windows.push(samples)
+    scores = detector.score(samples, columns, 0)
+    parts: dict[str, Any] = {}
     if isinstance(own, MultiHorizonConfig) and step_us is not None:
         fill_us = config.sampling.forward_fill
-        horizons = judged_horizons(own, samples, peak, every_us=step_us, forward_fill_us=fill_us)
+        parts["horizons"] = judged_horizons(
+            own, samples, peak, every_us=step_us, forward_fill_us=fill_us
+        )
+    if isinstance(own, ZScoreConfig) and not np.isnan(scores.score[peak]):
+        parts["of_zscore"] = judged_return(columns, peak)
     return Explanation(
         alert=alert,
         enter=alert["threshold"],
@@ -98,7 +106,7 @@ def explain(alert: Mapping[str, Any], bars: pl.DataFrame, config: Config) -> Exp
         peak_score=float(scores.score[peak]),
         peak_close=float(samples.close[peak]),
         differences=_differences(alert, peak_facts(scores, peak, int(end_us[peak]), step_us)),
-        horizons=horizons,
+        **parts,
     )
 
 

@@ -19,12 +19,12 @@ _IDS = given(int64)
 
 @compiled(void(given(int32), _IDS, int64[::1], int64[::1], int64[::1], boolean[::1]))
 def follow(
-    symbol_index: Any,  # noqa: ANN401 - compiled: the signature has the types
-    trade_id: Any,  # noqa: ANN401
-    first_id: Any,  # noqa: ANN401
-    next_id: Any,  # noqa: ANN401
-    reached: Any,  # noqa: ANN401
-    unusual: Any,  # noqa: ANN401
+    symbol_index: Any,
+    trade_id: Any,
+    first_id: Any,
+    next_id: Any,
+    reached: Any,
+    unusual: Any,
 ) -> None:
     """Follow the ids of every symbol as long as each comes in its turn.
 
@@ -53,13 +53,13 @@ _OUT = together(int64[:, ::1], boolean[::1], int64[:, ::1], boolean[::1])
 
 @compiled(void(_IDS, _IDS, int64, int64, int64[::1], int64[::1], _OUT), counted=True)
 def take_turns(
-    distinct: Any,  # noqa: ANN401 - compiled: the signature has the types
-    rank: Any,  # noqa: ANN401
-    held: Any,  # noqa: ANN401
-    max_held: Any,  # noqa: ANN401
-    state: Any,  # noqa: ANN401
-    here: Any,  # noqa: ANN401
-    out: Any,  # noqa: ANN401
+    distinct: Any,
+    rank: Any,
+    held: Any,
+    max_held: Any,
+    state: Any,
+    here: Any,
+    out: Any,
 ) -> None:
     """Admit the rows of one symbol one after another.
 

@@ -33,13 +33,13 @@ _SUMS = "Tuple((int64[::1], uint64[:,:,:,::1], int64[:,::1], float64[:,:,::1]))"
 
 
 @compiled("uint64(float64, float64)")
-def _log_ratio(price: Any, other: Any) -> Any:  # noqa: ANN401 - compiled: the signature has the types
+def _log_ratio(price: Any, other: Any) -> Any:
     """Return the size of the log of a ratio of prices, in units of 2^-58."""
     return np.uint64(np.rint(abs(np.log1p((price - other) / other)) / UNIT))
 
 
 @compiled(f"void(int32, int64, {_OPEN}, {_RING})")
-def _measure(s: Any, at: Any, opened: Any, ring: Any) -> None:  # noqa: ANN401 - as above
+def _measure(s: Any, at: Any, opened: Any, ring: Any) -> None:
     """Put the open minute into the ring and leave no open one."""
     terms, priced = ring
     prices = opened[2][s]
@@ -61,7 +61,7 @@ def _measure(s: Any, at: Any, opened: Any, ring: Any) -> None:  # noqa: ANN401 -
 
 
 @compiled(f"void(int32, int64, int64, int64, {_RING}, {_SUMS})")
-def _count(s: Any, w: Any, at: Any, sign: Any, ring: Any, windows: Any) -> None:  # noqa: ANN401 - as above
+def _count(s: Any, w: Any, at: Any, sign: Any, ring: Any, windows: Any) -> None:
     """Add (sign 1) one minute of the ring to a window, or take it out (sign -1)."""
     terms, priced = ring
     _, sums, samples, _ = windows
@@ -77,13 +77,13 @@ def _count(s: Any, w: Any, at: Any, sign: Any, ring: Any, windows: Any) -> None:
 
 
 @compiled("float64(uint64[::1])")
-def _as_variance(total: Any) -> Any:  # noqa: ANN401 - as above
+def _as_variance(total: Any) -> Any:
     """Return a sum of terms as a float."""
     return wide.as_float3(np.int64(total[0]), total[1], total[2]) * UNIT * UNIT
 
 
 @compiled(f"void(int32, int64, {_SUMS})")
-def _conclude(s: Any, held: Any, windows: Any) -> None:  # noqa: ANN401 - as above
+def _conclude(s: Any, held: Any, windows: Any) -> None:
     """Compute the mean variances of every window from its sums."""
     length, sums, samples, means = windows
     for w in range(len(length)):
@@ -99,7 +99,7 @@ def _conclude(s: Any, held: Any, windows: Any) -> None:  # noqa: ANN401 - as abo
 
 
 @compiled(f"void(int32, {_OPEN}, {_RING}, {_SUMS})")
-def _close(s: Any, opened: Any, ring: Any, windows: Any) -> None:  # noqa: ANN401 - as above
+def _close(s: Any, opened: Any, ring: Any, windows: Any) -> None:
     """Close the open minute; the next one opens without a price."""
     minute, held, _ = opened
     length, reach = windows[0], ring[1].shape[1]
@@ -116,7 +116,7 @@ def _close(s: Any, opened: Any, ring: Any, windows: Any) -> None:  # noqa: ANN40
 
 
 @compiled(f"void(int32, {_OPEN}, {_RING}, {_SUMS})")
-def refill(s: Any, opened: Any, ring: Any, windows: Any) -> None:  # noqa: ANN401 - as above
+def refill(s: Any, opened: Any, ring: Any, windows: Any) -> None:
     """Compute the sums of a symbol, which are zero, from its ring."""
     minute, held, _ = opened
     length, reach = windows[0], ring[1].shape[1]
@@ -130,7 +130,7 @@ def refill(s: Any, opened: Any, ring: Any, windows: Any) -> None:  # noqa: ANN40
     "void(int64, Tuple((int32[::1], int64[::1], int64[::1], float64[:,:])),"
     f" {_OPEN}, {_RING}, {_SUMS}, float64[:,:,::1])"
 )
-def advance(step_us: Any, rows: Any, opened: Any, ring: Any, windows: Any, out: Any) -> None:  # noqa: ANN401 - as above
+def advance(step_us: Any, rows: Any, opened: Any, ring: Any, windows: Any, out: Any) -> None:
     """Apply every row; write the mean variances after it to out[estimator, window, row]."""
     symbol_index, end_us, open_us, prices = rows
     minute, held, open_prices = opened

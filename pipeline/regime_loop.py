@@ -49,7 +49,7 @@ _STATE = together(int64[:, ::1], float64[:, ::1], float64[:, ::1])
 
 
 @compiled(void(int64, float64, _STATE), counted=True)  # the only part that makes an array
-def _remember(s: Any, volatility: Any, state: Any) -> None:  # noqa: ANN401 - compiled: the signature has the types
+def _remember(s: Any, volatility: Any, state: Any) -> None:
     """Put the volatility of a span on the ring, and take the median anew."""
     marks, figures, spans = state
     spans[s, marks[s, FILLED] % SPANS] = volatility
@@ -59,14 +59,14 @@ def _remember(s: Any, volatility: Any, state: Any) -> None:  # noqa: ANN401 - co
 
 
 @inlined
-def _volatility(row: Any, squares: Any) -> Any:  # noqa: ANN401 - as above
+def _volatility(row: Any, squares: Any) -> Any:
     """Return the root mean square return of a row, NaN where it is unknown."""
     total, terms = squares
     return np.sqrt(total[row] / max(terms[row], 1))
 
 
 @inlined
-def _aim(regime: Any, ratio: Any) -> Any:  # noqa: ANN401 - as above
+def _aim(regime: Any, ratio: Any) -> Any:
     """Return the regime a ratio asks for, from the one there is: 1 to 4, or 0 for none."""
     aim = 2 if regime == 0 else regime
     # The first bound is crossed upwards to leave a regime, the others downwards.
@@ -79,7 +79,7 @@ def _aim(regime: Any, ratio: Any) -> Any:  # noqa: ANN401 - as above
 
 
 @inlined
-def _settle(s: Any, now_us: Any, volatility: Any, dwell_us: Any, state: Any) -> None:  # noqa: ANN401 - as above
+def _settle(s: Any, now_us: Any, volatility: Any, dwell_us: Any, state: Any) -> None:
     """Change the regime once another has held for long enough."""
     marks, usual = state[0], state[1][s, USUAL]
     if np.isnan(volatility) or marks[s, FILLED] < SPANS_NEEDED:
@@ -98,7 +98,7 @@ def _settle(s: Any, now_us: Any, volatility: Any, dwell_us: Any, state: Any) -> 
 
 
 @inlined
-def _begin(s: Any, up: Any, state: Any) -> None:  # noqa: ANN401 - as above
+def _begin(s: Any, up: Any, state: Any) -> None:
     """Take it that volatility has changed: what it is now is the mean since the sum was zero."""
     marks, figures, _ = state
     since = marks[s, SINCE_UP if up else SINCE_DOWN]
@@ -110,7 +110,7 @@ def _begin(s: Any, up: Any, state: Any) -> None:  # noqa: ANN401 - as above
 
 
 @inlined
-def _add(s: Any, x: Any, at: Any, total: Any, since: Any, excess: Any, state: Any) -> None:  # noqa: ANN401 - as above
+def _add(s: Any, x: Any, at: Any, total: Any, since: Any, excess: Any, state: Any) -> None:
     """Add what a sample has beyond the slack to a sum that is never below zero."""
     marks, figures, _ = state
     figures[s, at] += excess
@@ -122,7 +122,7 @@ def _add(s: Any, x: Any, at: Any, total: Any, since: Any, excess: Any, state: An
 
 
 @inlined
-def _compare(s: Any, volatility: Any, state: Any) -> Any:  # noqa: ANN401 - as above
+def _compare(s: Any, volatility: Any, state: Any) -> Any:
     """Return the sign of a change found with a sample, 0 for none; learn from it."""
     marks, figures, _ = state
     x = np.log(max(volatility, FLOOR))
@@ -147,7 +147,7 @@ def _compare(s: Any, volatility: Any, state: Any) -> Any:  # noqa: ANN401 - as a
 
 
 @compiled(void(_ROWS, _SETTINGS, _STATE, int8[::1], int8[::1]))
-def advance(rows: Any, settings: Any, state: Any, regimes: Any, changes: Any) -> None:  # noqa: ANN401 - as above
+def advance(rows: Any, settings: Any, state: Any, regimes: Any, changes: Any) -> None:
     """Advance by rows, in time order for each symbol; a sample is taken where one ends."""
     index, end_us, of_sample, of_span = rows
     sample_us, span_us = settings

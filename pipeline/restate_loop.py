@@ -16,7 +16,7 @@ _OPEN_BAR, _SYMBOL = from_dtype(OPEN_BAR), from_dtype(SYMBOL)
 
 
 @compiled(void(_OPEN_BAR, int64, float64, float64))
-def insert(bar: Any, trade_id: Any, price: Any, quantity: Any) -> None:  # noqa: ANN401 - compiled: the signature has the types
+def insert(bar: Any, trade_id: Any, price: Any, quantity: Any) -> None:
     """Add a trade to a bar at the place of its id: the same bar as if it had come in its turn."""
     if bar.trades == 0:
         begin(bar, trade_id, price)
@@ -36,7 +36,7 @@ def insert(bar: Any, trade_id: Any, price: Any, quantity: Any) -> None:  # noqa:
 @compiled(
     void(_OPEN_BAR[::1], given(int64), given(int64), given(float64), given(float64)),
 )
-def insert_all(bars: Any, at: Any, trade_id: Any, price: Any, quantity: Any) -> None:  # noqa: ANN401 - as above
+def insert_all(bars: Any, at: Any, trade_id: Any, price: Any, quantity: Any) -> None:
     """Add each trade to its bar, the one at position `at`."""
     for row in range(len(at)):
         insert(bars[at[row]], trade_id[row], price[row], quantity[row])
@@ -44,13 +44,13 @@ def insert_all(bars: Any, at: Any, trade_id: Any, price: Any, quantity: Any) -> 
 
 @compiled(int64(_SYMBOL, _OPEN_BAR[::1], given(int64), int64, _LIMITS, _BAR[::1]))
 def publish_again(
-    symbol: Any,  # noqa: ANN401 - as above
-    bars: Any,  # noqa: ANN401
-    steps: Any,  # noqa: ANN401
-    until: Any,  # noqa: ANN401
-    limits: Any,  # noqa: ANN401
-    out: Any,  # noqa: ANN401
-) -> Any:  # noqa: ANN401
+    symbol: Any,
+    bars: Any,
+    steps: Any,
+    until: Any,
+    limits: Any,
+    out: Any,
+) -> Any:
     """Publish every step up to `until`, exclusive; return how many bars are written.
 
     Args:

@@ -21,10 +21,10 @@ _WORD, _WIDE = ir.IntType(64), ir.IntType(128)
 
 
 @intrinsic  # type: ignore[untyped-decorator]  # numba has no types
-def _multiply(_typing: Any, _a: Any, _b: Any) -> Any:  # noqa: ANN401 - compiled, uint64
+def _multiply(_typing: Any, _a: Any, _b: Any) -> Any:
     """Return the (high, low) limbs of a * b: one instruction of the machine."""
 
-    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:  # noqa: ANN401 - as above
+    def generate(context: Any, builder: Any, signature: Any, values: Any) -> Any:
         a, b = (builder.zext(value, _WIDE) for value in values)
         product = builder.mul(a, b)
         high = builder.trunc(builder.lshr(product, ir.Constant(_WIDE, 64)), _WORD)
@@ -39,7 +39,7 @@ multiply: Any = _multiply
 
 
 @compiled("UniTuple(uint64, 2)(uint64, uint64, uint64, uint64)")
-def add(high: Any, low: Any, more_high: Any, more_low: Any) -> tuple[Any, Any]:  # noqa: ANN401 - compiled, uint64
+def add(high: Any, low: Any, more_high: Any, more_low: Any) -> tuple[Any, Any]:
     """Return the limbs of the sum, modulo 2^128."""
     total = low + more_low
     carry = _ONE if total < low else _ZERO
@@ -47,20 +47,20 @@ def add(high: Any, low: Any, more_high: Any, more_low: Any) -> tuple[Any, Any]: 
 
 
 @compiled("UniTuple(uint64, 2)(uint64, uint64, uint64, uint64)")
-def subtract(high: Any, low: Any, less_high: Any, less_low: Any) -> tuple[Any, Any]:  # noqa: ANN401 - compiled, uint64
+def subtract(high: Any, low: Any, less_high: Any, less_low: Any) -> tuple[Any, Any]:
     """Return the limbs of the difference, modulo 2^128."""
     borrow = _ONE if low < less_low else _ZERO
     return high - less_high - borrow, low - less_low
 
 
 @compiled("float64(uint64, uint64)")
-def as_float(high: Any, low: Any) -> Any:  # noqa: ANN401 - compiled, uint64 to float64
+def as_float(high: Any, low: Any) -> Any:
     """Return the nearest double, to within one rounding of each limb."""
     return np.float64(high) * _LIMB + np.float64(low)
 
 
 @compiled("Tuple((int64, uint64, uint64))(int64, uint64, uint64, uint64, uint64)")
-def add3(top: Any, high: Any, low: Any, more_high: Any, more_low: Any) -> tuple[Any, Any, Any]:  # noqa: ANN401 - compiled
+def add3(top: Any, high: Any, low: Any, more_high: Any, more_low: Any) -> tuple[Any, Any, Any]:
     """Return the limbs of a signed 192-bit sum; `more_high` is below 2^63."""
     new_high, new_low = add(high, low, more_high, more_low)
     return top + (1 if new_high < high else 0), new_high, new_low
@@ -68,11 +68,11 @@ def add3(top: Any, high: Any, low: Any, more_high: Any, more_low: Any) -> tuple[
 
 @compiled("Tuple((int64, uint64, uint64))(int64, uint64, uint64, uint64, uint64)")
 def subtract3(
-    top: Any,  # noqa: ANN401 - compiled
-    high: Any,  # noqa: ANN401
-    low: Any,  # noqa: ANN401
-    less_high: Any,  # noqa: ANN401
-    less_low: Any,  # noqa: ANN401
+    top: Any,
+    high: Any,
+    low: Any,
+    less_high: Any,
+    less_low: Any,
 ) -> tuple[Any, Any, Any]:
     """Return the limbs of a signed 192-bit difference; `less_high` is below 2^63."""
     new_high, new_low = subtract(high, low, less_high, less_low)
@@ -80,7 +80,7 @@ def subtract3(
 
 
 @compiled("float64(int64, uint64, uint64)")
-def as_float3(top: Any, high: Any, low: Any) -> Any:  # noqa: ANN401 - compiled
+def as_float3(top: Any, high: Any, low: Any) -> Any:
     """Return the nearest double of a signed 192-bit integer, to within a rounding a limb."""
     if top >= 0:
         return np.float64(top) * _TWO_LIMBS + as_float(high, low)
@@ -90,14 +90,14 @@ def as_float3(top: Any, high: Any, low: Any) -> Any:  # noqa: ANN401 - compiled
 
 
 @compiled("UniTuple(uint64, 2)(uint64, uint64, int64)")
-def shift(high: Any, low: Any, by: Any) -> tuple[Any, Any]:  # noqa: ANN401 - compiled
+def shift(high: Any, low: Any, by: Any) -> tuple[Any, Any]:
     """Return the limbs of a signed 128-bit integer moved by a signed 64-bit one."""
     new_high, new_low = add(high, low, _ZERO, np.uint64(by))
     return (new_high - _ONE if by < 0 else new_high), new_low
 
 
 @compiled("float64(uint64, uint64)")
-def as_signed_float(high: Any, low: Any) -> Any:  # noqa: ANN401 - compiled
+def as_signed_float(high: Any, low: Any) -> Any:
     """Return the double of a signed 128-bit integer, to within a rounding a limb."""
     if high <= _MAX_SIGNED:
         return as_float(high, low)
@@ -107,13 +107,13 @@ def as_signed_float(high: Any, low: Any) -> Any:  # noqa: ANN401 - compiled
 
 @compiled("float64(int64, int64, uint64, uint64, uint64, uint64)")
 def _far_scatter(
-    count: Any,  # noqa: ANN401 - compiled
-    top: Any,  # noqa: ANN401
-    high: Any,  # noqa: ANN401
-    low: Any,  # noqa: ANN401
-    total_high: Any,  # noqa: ANN401
-    total_low: Any,  # noqa: ANN401
-) -> Any:  # noqa: ANN401
+    count: Any,
+    top: Any,
+    high: Any,
+    low: Any,
+    total_high: Any,
+    total_low: Any,
+) -> Any:
     """Return what `scatter` does, of sums of any size."""
     negative = total_high > _MAX_SIGNED
     if negative:
@@ -135,13 +135,13 @@ def _far_scatter(
 
 @compiled("float64(int64, int64, uint64, uint64, uint64, uint64)")
 def scatter(
-    count: Any,  # noqa: ANN401 - compiled
-    top: Any,  # noqa: ANN401
-    high: Any,  # noqa: ANN401
-    low: Any,  # noqa: ANN401
-    total_high: Any,  # noqa: ANN401
-    total_low: Any,  # noqa: ANN401
-) -> Any:  # noqa: ANN401
+    count: Any,
+    top: Any,
+    high: Any,
+    low: Any,
+    total_high: Any,
+    total_low: Any,
+) -> Any:
     """Return squares - total^2 / count, the difference exact before it is rounded once.
 
     Args:

@@ -57,13 +57,13 @@ _OUT = (  # log return, sound samples, values of sums, terms of sums, EWMA
 
 @inlined
 def _decay(
-    s: Any,  # noqa: ANN401 - as above
-    first: Any,  # noqa: ANN401
-    count: Any,  # noqa: ANN401
-    rows: Any,  # noqa: ANN401
-    settings: Any,  # noqa: ANN401
-    state: Any,  # noqa: ANN401
-    out: Any,  # noqa: ANN401
+    s: Any,
+    first: Any,
+    count: Any,
+    rows: Any,
+    settings: Any,
+    state: Any,
+    out: Any,
 ) -> None:
     """Advance the EWMAs: S = S d + r^2 and W = W d + dt with d = 2^(-dt / half-life)."""
     half_lives, timed = settings[5], settings[6]
@@ -92,15 +92,15 @@ def _decay(
 
 
 @inlined
-def _advance_sum(  # noqa: PLR0913, PLR0917 - as above
-    s: Any,  # noqa: ANN401 - as above
-    k: Any,  # noqa: ANN401
-    at: Any,  # noqa: ANN401
-    count: Any,  # noqa: ANN401
-    rows: Any,  # noqa: ANN401
-    settings: Any,  # noqa: ANN401
-    state: Any,  # noqa: ANN401
-    out: Any,  # noqa: ANN401
+def _advance_sum(
+    s: Any,
+    k: Any,
+    at: Any,
+    count: Any,
+    rows: Any,
+    settings: Any,
+    state: Any,
+    out: Any,
 ) -> None:
     """Advance one sum by the loop of its kind, and tell those that it leads."""
     kinds = settings[2]
@@ -126,7 +126,7 @@ def _advance_sum(  # noqa: PLR0913, PLR0917 - as above
 
 
 @compiled(f"int64(int64, int64[::1], {_ROWS}, {_SETTINGS}, {_STATE}, {_OUT})")
-def advance(at: Any, starts: Any, rows: Any, settings: Any, state: Any, out: Any) -> Any:  # noqa: ANN401 - as above
+def advance(at: Any, starts: Any, rows: Any, settings: Any, state: Any, out: Any) -> Any:
     """Advance by the rows listed in `order` from `at` on.
 
     Returns:
@@ -159,7 +159,7 @@ def advance(at: Any, starts: Any, rows: Any, settings: Any, state: Any, out: Any
 
 
 @compiled(f"void(int64, {_SETTINGS}, {_STATE})")
-def recount(s: Any, settings: Any, state: Any) -> None:  # noqa: ANN401 - as above
+def recount(s: Any, settings: Any, state: Any) -> None:
     """Make the sums of a symbol anew from what is on its tapes."""
     tapes, horizon, kinds, spans, _, _, _, _ = settings
     tape, fill, marks, _, rolled, sums, _, _, _ = state

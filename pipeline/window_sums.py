@@ -35,7 +35,7 @@ from pipeline.window_tapes import (
 
 
 @compiled("Tuple((int64, uint64, uint64))(int64, int64, int64)")
-def _term(of: Any, value: Any, before: Any) -> Any:  # noqa: ANN401 - compiled: the signature has the types
+def _term(of: Any, value: Any, before: Any) -> Any:
     """Return what a value adds to a sum: sign, high and low limb; sign 0 where it is missing."""
     if value == MISSING or (of >= PRODUCTS and before == MISSING):
         return 0, np.uint64(0), np.uint64(0)
@@ -49,7 +49,7 @@ def _term(of: Any, value: Any, before: Any) -> Any:  # noqa: ANN401 - compiled: 
 
 
 @inlined
-def enter(of: Any, value: Any, before: Any, total: Any) -> Any:  # noqa: ANN401 - as above
+def enter(of: Any, value: Any, before: Any, total: Any) -> Any:
     """Return a total with a value added.
 
     Args:
@@ -70,7 +70,7 @@ def enter(of: Any, value: Any, before: Any, total: Any) -> Any:  # noqa: ANN401 
 
 
 @inlined
-def leave(of: Any, value: Any, before: Any, total: Any) -> Any:  # noqa: ANN401 - as above
+def leave(of: Any, value: Any, before: Any, total: Any) -> Any:
     """Return a total with a value taken away: the reverse of `enter`."""
     n, top, high, low, values_high, values_low = total
     sign, more, less = _term(of, value, before)
@@ -84,7 +84,7 @@ def leave(of: Any, value: Any, before: Any, total: Any) -> Any:  # noqa: ANN401 
 
 
 @inlined
-def load(s: Any, k: Any, state: Any) -> Any:  # noqa: ANN401 - as above
+def load(s: Any, k: Any, state: Any) -> Any:
     """Return the total of a sum."""
     sums, limbs = state[5], state[6]
     return (
@@ -98,7 +98,7 @@ def load(s: Any, k: Any, state: Any) -> Any:  # noqa: ANN401 - as above
 
 
 @inlined
-def store(s: Any, k: Any, state: Any, total: Any) -> None:  # noqa: ANN401 - as above
+def store(s: Any, k: Any, state: Any, total: Any) -> None:
     """Keep the total of a sum."""
     sums, limbs = state[5], state[6]
     sums[s, k, TERMS], sums[s, k, TOP], limbs[s, k, 0], limbs[s, k, 1] = total[:4]
@@ -106,7 +106,7 @@ def store(s: Any, k: Any, state: Any, total: Any) -> None:  # noqa: ANN401 - as 
 
 
 @inlined
-def _figure(of: Any, total: Any) -> Any:  # noqa: ANN401 - as above
+def _figure(of: Any, total: Any) -> Any:
     """Return a total as a double, in units of what is summed."""
     n, top, high, low, values_high, values_low = total
     if of == VALUES:
@@ -117,20 +117,20 @@ def _figure(of: Any, total: Any) -> Any:  # noqa: ANN401 - as above
 
 
 @inlined
-def _unit(of: Any, kind: Any) -> Any:  # noqa: ANN401 - as above
+def _unit(of: Any, kind: Any) -> Any:
     if kind == TRADES:
         return 1.0
     return UNIT if of == VALUES else UNIT * UNIT
 
 
 @inlined
-def _before(kind: Any, horizon: Any) -> Any:  # noqa: ANN401 - as above
+def _before(kind: Any, horizon: Any) -> Any:
     """Return how many samples lie before the first value that a tape can have."""
     return 0 if kind == TRADES else horizon
 
 
 @inlined
-def _note(of: Any, j: Any, figure: Any, total: Any, state: Any) -> None:  # noqa: ANN401 - as above
+def _note(of: Any, j: Any, figure: Any, total: Any, state: Any) -> None:
     """Note what a sum is for those it leads: before the piece at 0, then row by row."""
     told = state[8]
     told[j, 0], told[j, 1] = total[0], figure
@@ -139,16 +139,16 @@ def _note(of: Any, j: Any, figure: Any, total: Any, state: Any) -> None:  # noqa
 
 
 @inlined
-def roll(  # noqa: PLR0913, PLR0917 - compiled: state travels as tuples of arrays
-    of: Any,  # noqa: ANN401 - as above
-    s: Any,  # noqa: ANN401
-    k: Any,  # noqa: ANN401
-    first: Any,  # noqa: ANN401
-    count: Any,  # noqa: ANN401
-    rows: Any,  # noqa: ANN401
-    settings: Any,  # noqa: ANN401
-    state: Any,  # noqa: ANN401
-    out: Any,  # noqa: ANN401
+def roll(
+    of: Any,
+    s: Any,
+    k: Any,
+    first: Any,
+    count: Any,
+    rows: Any,
+    settings: Any,
+    state: Any,
+    out: Any,
 ) -> None:
     """Advance a sum over so many samples by those that were just put on its tape.
 
@@ -178,16 +178,16 @@ def roll(  # noqa: PLR0913, PLR0917 - compiled: state travels as tuples of array
 
 
 @inlined
-def roll_timed(  # noqa: PLR0913, PLR0917 - as above
-    of: Any,  # noqa: ANN401 - as above
-    s: Any,  # noqa: ANN401
-    k: Any,  # noqa: ANN401
-    first: Any,  # noqa: ANN401
-    count: Any,  # noqa: ANN401
-    rows: Any,  # noqa: ANN401
-    settings: Any,  # noqa: ANN401
-    state: Any,  # noqa: ANN401
-    out: Any,  # noqa: ANN401
+def roll_timed(
+    of: Any,
+    s: Any,
+    k: Any,
+    first: Any,
+    count: Any,
+    rows: Any,
+    settings: Any,
+    state: Any,
+    out: Any,
 ) -> None:
     """Advance a sum over a duration (t - duration, t], t being the time of each sample."""
     back = 1 if of >= PRODUCTS else 0
@@ -216,15 +216,15 @@ def roll_timed(  # noqa: PLR0913, PLR0917 - as above
 
 
 @inlined
-def retell(  # noqa: PLR0913, PLR0917 - as above
-    s: Any,  # noqa: ANN401 - as above
-    k: Any,  # noqa: ANN401
-    first: Any,  # noqa: ANN401
-    count: Any,  # noqa: ANN401
-    rows: Any,  # noqa: ANN401
-    settings: Any,  # noqa: ANN401
-    state: Any,  # noqa: ANN401
-    out: Any,  # noqa: ANN401
+def retell(
+    s: Any,
+    k: Any,
+    first: Any,
+    count: Any,
+    rows: Any,
+    settings: Any,
+    state: Any,
+    out: Any,
 ) -> None:
     """Tell a sum of what the one that leads it is, after the same row or the row before."""
     kinds, windows, told = settings[2], settings[3], state[8]

@@ -53,7 +53,7 @@ SIGMAS, FLOOR, HALF_TICK = range(3)
 
 
 @compiled("void(int32[::1], int64[::1], int64[::1])", counted=True)
-def group(symbol_index: Any, order: Any, starts: Any) -> None:  # noqa: ANN401 - compiled: the signature has the types
+def group(symbol_index: Any, order: Any, starts: Any) -> None:
     """List rows by symbol, in row order for each: those of symbol s start at `starts[s]`."""
     starts[:] = 0
     for row in range(len(symbol_index)):
@@ -68,7 +68,7 @@ def group(symbol_index: Any, order: Any, starts: Any) -> None:  # noqa: ANN401 -
 
 
 @compiled("int64(float64, float64)")
-def log_step(before: Any, after: Any) -> Any:  # noqa: ANN401 - as above
+def log_step(before: Any, after: Any) -> Any:
     """Return the log return between two prices in units, MISSING where there is none."""
     if not (LOWEST_PRICE <= before <= HIGHEST_PRICE and LOWEST_PRICE <= after <= HIGHEST_PRICE):
         return MISSING
@@ -78,7 +78,7 @@ def log_step(before: Any, after: Any) -> Any:  # noqa: ANN401 - as above
 
 
 @inlined
-def _move(s: Any, t: Any, gone: Any, settings: Any, state: Any) -> None:  # noqa: ANN401 - as above
+def _move(s: Any, t: Any, gone: Any, settings: Any, state: Any) -> None:
     """Drop the oldest values of a tape."""
     tape, fill = state[0], state[1]
     start = settings[0][t, START]
@@ -88,7 +88,7 @@ def _move(s: Any, t: Any, gone: Any, settings: Any, state: Any) -> None:  # noqa
 
 
 @inlined
-def make_room(s: Any, count: Any, settings: Any, state: Any) -> Any:  # noqa: ANN401 - as above
+def make_room(s: Any, count: Any, settings: Any, state: Any) -> Any:
     """Make room for `count` samples on every tape; return false when the tapes must grow."""
     tapes, spans, timed = settings[0], settings[3], settings[6]
     fill, sums = state[1], state[5]
@@ -114,13 +114,13 @@ def make_room(s: Any, count: Any, settings: Any, state: Any) -> Any:  # noqa: AN
 
 @inlined
 def record(
-    s: Any,  # noqa: ANN401 - as above
-    first: Any,  # noqa: ANN401
-    count: Any,  # noqa: ANN401
-    rows: Any,  # noqa: ANN401
-    settings: Any,  # noqa: ANN401
-    state: Any,  # noqa: ANN401
-    out: Any,  # noqa: ANN401
+    s: Any,
+    first: Any,
+    count: Any,
+    rows: Any,
+    settings: Any,
+    state: Any,
+    out: Any,
 ) -> None:
     """Put the returns of rows on the first tape, and what else rows bring on theirs."""
     _, order, time_us, price, complete, trades = rows
@@ -153,7 +153,7 @@ def record(
 
 
 @inlined
-def span_horizons(s: Any, count: Any, settings: Any, state: Any) -> None:  # noqa: ANN401 - as above
+def span_horizons(s: Any, count: Any, settings: Any, state: Any) -> None:
     """Put the returns over several steps on their tapes: exact sums of one-step returns."""
     tapes, horizon = settings[0], settings[1]
     tape, fill, rolled = state[0], state[1], state[4]
@@ -175,15 +175,15 @@ def span_horizons(s: Any, count: Any, settings: Any, state: Any) -> None:  # noq
 
 
 @inlined
-def cap(  # noqa: PLR0913, PLR0917 - as above
-    s: Any,  # noqa: ANN401 - as above
-    t: Any,  # noqa: ANN401
-    first: Any,  # noqa: ANN401
-    count: Any,  # noqa: ANN401
-    rows: Any,  # noqa: ANN401
-    settings: Any,  # noqa: ANN401
-    state: Any,  # noqa: ANN401
-    out: Any,  # noqa: ANN401
+def cap(
+    s: Any,
+    t: Any,
+    first: Any,
+    count: Any,
+    rows: Any,
+    settings: Any,
+    state: Any,
+    out: Any,
 ) -> None:
     """Put capped returns on their tape: as sizes, at most so many root mean squares.
 

@@ -35,7 +35,7 @@ class Coordination:
             enter={},
             exit={},
             forward_fill_us=config.sampling.forward_fill,
-            history_us=config.board.history,
+            history_us=config.history_us,
             tick_size={},
         )
         self.lock = threading.Lock()

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from pipeline.batch.folder import ALERTS_FILE, BatchFolder, partition
-from pipeline.config import Config
+from pipeline.config_file import config_of
 from pipeline.errors import ReplayError
 from pipeline.schema import BARS, TIME
 
@@ -23,13 +23,14 @@ class RecordedBatch:
 
     Raises:
         ReplayError: There is no finished batch.
+        ConfigError: Another version made it, whose configuration makes no sense any more.
     """
 
     def __init__(self, path: Path) -> None:
         self._path = path
         if not (path / ALERTS_FILE).is_file():
             raise ReplayError(f"{path}: expected the results of a batch, found no {ALERTS_FILE}")
-        self.config = Config.model_validate(BatchFolder(path).claimed_by().config)
+        self.config = config_of(BatchFolder(path).claimed_by().config, str(path), ())
 
     def alert(self, alert_id: str) -> dict[str, Any]:
         """Return an ALERTS row.

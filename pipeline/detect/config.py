@@ -46,6 +46,16 @@ class BudgetConfig(Section):
     major: _Rate
     critical: _Rate
 
+    @model_validator(mode="before")
+    @classmethod
+    def _one_for_each(cls, raw: object) -> object:
+        if isinstance(raw, dict | cls):
+            return raw
+        raise ValueError(
+            "expected minor, major and critical, such as "
+            f"{{minor: 0.5/d, major: 3/30d, critical: 1/30d}}, found {raw!r}"
+        )
+
     @model_validator(mode="after")
     def _ever_rarer(self) -> Self:
         if not self.minor.per_day > self.major.per_day > self.critical.per_day:
@@ -128,13 +138,18 @@ class MultiHorizonConfig(EpisodesConfig):
         return self
 
     def warm_up_us(self, step_us: int) -> int:
-        """How much history makes the score known of a symbol that is not stretched."""
-        return self.window + 2 * self.horizons[-1] + 2 * step_us
+        """How much history makes the score of a symbol that is not stretched what it always is.
+
+        A window of returns over the longest horizon, each capped by the window before it. The score
+        is known sooner; but then the oldest of its returns have no cap yet.
+        """
+        return 2 * self.window + 3 * self.horizons[-1] + 2 * step_us
 
     def reach_us(self, step_us: int, forward_fill_us: int) -> int:
-        """How long after a trade it may still matter."""
+        """How long after a trade, and none since, it may still matter."""
         most = 1 << (levels_of(self.window) - 1)
-        return most * (forward_fill_us + self.warm_up_us(step_us))
+        known_us = self.window + 2 * self.horizons[-1] + 2 * step_us
+        return most * (forward_fill_us + known_us)
 
     def problems_on(self, step_us: int | None) -> list[str]:
         """Return what does not fit a grid of so long a step; null is a sample for every trade."""

@@ -54,7 +54,7 @@ _STATE = together(int64[:, ::1], float64[:, ::1], float64[:, ::1], float64[:, ::
 
 
 @compiled(types.UniTuple(float64, 4)(float64[::1], float64))
-def tail_of(counts: Any, wanted: Any) -> Any:  # noqa: ANN401 - compiled: the signature has the types
+def tail_of(counts: Any, wanted: Any) -> Any:
     """Fit a generalised Pareto distribution to the peaks above a level.
 
     By probability-weighted moments (Hosking and Wallis 1987), a bin's peaks being at its middle:
@@ -86,7 +86,7 @@ def tail_of(counts: Any, wanted: Any) -> Any:  # noqa: ANN401 - compiled: the si
 
 
 @inlined
-def _level_for(times: Any, tail: Any) -> Any:  # noqa: ANN401 - as above
+def _level_for(times: Any, tail: Any) -> Any:
     """Return what the tail exceeds so many times as rarely as its level; at least that level."""
     level, _, scale, shape = tail
     growth = np.log(max(times, 1.0))
@@ -96,7 +96,7 @@ def _level_for(times: Any, tail: Any) -> Any:  # noqa: ANN401 - as above
 
 
 @compiled(void(int64, _SETTINGS, _STATE), counted=True)
-def find(s: Any, settings: Any, state: Any) -> None:  # noqa: ANN401 - as above
+def find(s: Any, settings: Any, state: Any) -> None:
     """Find the thresholds of a symbol by what was known at the end of a day, if that was enough."""
     rates, gates = settings[0], settings[1]
     figures, levels, counted = state[1], state[2], state[4]
@@ -109,7 +109,7 @@ def find(s: Any, settings: Any, state: Any) -> None:  # noqa: ANN401 - as above
 
 
 @compiled(void(int64, _SETTINGS, _STATE), counted=True)
-def _end_day(s: Any, settings: Any, state: Any) -> None:  # noqa: ANN401 - as above
+def _end_day(s: Any, settings: Any, state: Any) -> None:
     """Count a judged day, find the thresholds anew, and let what is known fade."""
     marks, figures, _, counts, counted = state
     marks[s, DAY_US] -= DAY
@@ -124,7 +124,7 @@ def _end_day(s: Any, settings: Any, state: Any) -> None:  # noqa: ANN401 - as ab
 
 
 @inlined
-def _end_cluster(s: Any, gate: Any, state: Any) -> None:  # noqa: ANN401 - as above
+def _end_cluster(s: Any, gate: Any, state: Any) -> None:
     """Count the peak of the cluster that is over."""
     marks, figures, counts = state[0], state[1], state[3]
     if figures[s, PEAK] > 0.0:
@@ -135,7 +135,7 @@ def _end_cluster(s: Any, gate: Any, state: Any) -> None:  # noqa: ANN401 - as ab
 
 
 @compiled(void(_ROWS, _SETTINGS, _STATE, float64[:, ::1]))
-def advance(rows: Any, settings: Any, state: Any, in_force: Any) -> None:  # noqa: ANN401 - as above
+def advance(rows: Any, settings: Any, state: Any, in_force: Any) -> None:
     """Write the thresholds each row meets, and learn from it; in time order for each symbol."""
     index, end_us, score, move_bp = rows
     rates, gates, apart_us, least_bp, longest_us = settings

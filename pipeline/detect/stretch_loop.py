@@ -29,7 +29,7 @@ _OUT = together(int64[::1], int64[::1], int64[:, ::1], float64[:, ::1], boolean[
 
 
 @inlined
-def _count(s: Any, traded: Any, state: Any) -> None:  # noqa: ANN401 - compiled: the signature has the types
+def _count(s: Any, traded: Any, state: Any) -> None:
     """Put a bar on the ring."""
     marks, ring = state[0], state[2]
     at = (marks[s, NEWEST] + 1) % ring.shape[1]
@@ -40,7 +40,7 @@ def _count(s: Any, traded: Any, state: Any) -> None:  # noqa: ANN401 - compiled:
 
 
 @inlined
-def _choose(s: Any, settings: Any, state: Any) -> None:  # noqa: ANN401 - as above
+def _choose(s: Any, settings: Any, state: Any) -> None:
     """Go to a coarser level when the present one is too fine, to a finer one with room to spare."""
     enough, plenty, marks, ring = settings[2], settings[3], state[0], state[2]
     seen, traded = marks[s, SEEN], marks[s, TRADED]
@@ -57,7 +57,7 @@ def _choose(s: Any, settings: Any, state: Any) -> None:  # noqa: ANN401 - as abo
 
 
 @compiled(void(_ROWS, _SETTINGS, _STATE, _OUT))
-def coarsen(rows: Any, settings: Any, state: Any, out: Any) -> None:  # noqa: ANN401 - as above
+def coarsen(rows: Any, settings: Any, state: Any, out: Any) -> None:
     """Advance by bars, in time order for each symbol.
 
     The sample of level j ends with the bar whose end is a multiple of 2^j steps. Level 0, whose

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -55,6 +56,39 @@ class ZScore:
             samples=n,
             window_steps=length,
         )
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedReturn:
+    """What a score is made of, in basis points: |move - mean| / deviation.
+
+    Attributes:
+        move_bp: The tested return.
+        mean_bp: Of the returns before it.
+        deviation_bp: Likewise, the sample standard deviation.
+        samples: How many these are.
+    """
+
+    move_bp: float
+    mean_bp: float
+    deviation_bp: float
+    samples: int
+
+
+def judged_return(columns: WindowColumns, row: int) -> JudgedReturn:
+    """Return what the score of a row is made of.
+
+    Args:
+        columns: Of windows with the sums of one `ZScore`, and no others.
+        row: With a score.
+    """
+    samples = int(columns.terms[0, row])
+    return JudgedReturn(
+        move_bp=float(columns.log_return[row]) * 1e4,
+        mean_bp=float(columns.values[0, row]) / samples * 1e4,
+        deviation_bp=float(np.sqrt(columns.values[1, row] / (samples - 1))) * 1e4,
+        samples=samples,
+    )
 
 
 @compiled(

@@ -130,7 +130,18 @@ def evaluate_sim(
             held = detectors[name]["settings"].setdefault("illiquid", {})
             held[f"{gap_s:g} s"] = _of_episodes(runs)
         told(f"a trade every {gap_s:g} s")
-    return {"seeds": list(seeds), "chosen_on": list(CHOSEN_ON), "detectors": detectors}
+    return {
+        "seeds": list(seeds),
+        "chosen_on": list(CHOSEN_ON),
+        "warning": warning_about(seeds),
+        "detectors": detectors,
+    }
+
+
+def warning_about(seeds: Sequence[int]) -> str | None:
+    """Return what has to be said of a report on seeds that parameters were chosen on, too."""
+    both = [str(seed) for seed in seeds if seed in CHOSEN_ON]
+    return f"parameters were chosen on seeds {', '.join(both)}, too" if both else None
 
 
 def _figures(runs: Sequence[Run]) -> dict[str, Any]:

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import io
 import json
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 from actors.cli import main
-from actors.evaluate import seeds_of
-from pipeline.evaluation.ablation import SEEDS
-from pipeline.evaluation.sim import CHOSEN_ON, REPORTED_ON
+from actors.evaluate import nab_table, seeds_of
+from pipeline.config import Config
+from pipeline.evaluation.ablation import CHANGES, SEEDS
+from pipeline.evaluation.sim import CHOSEN_ON, REPORTED_ON, warning_about
 from tests.pipeline.evaluation.minutes import write_minutes
 
 DATA = Path(__file__).resolve().parents[2] / "../shared/data"
@@ -21,7 +24,7 @@ def test_evaluate_sim_reports_both_detectors_on_every_setting(
 ) -> None:
     assert main(["evaluate", "sim", "--seeds", "700-700", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert report["seeds"] == [700]
+    assert (report["seeds"], report["warning"]) == ([700], None)
     ours, classic = report["detectors"]["multi_horizon"], report["detectors"]["zscore"]
     at = "false_alarms_per_day_at_recall_0.8"
     assert ours[at] < classic[at] / 5
@@ -33,18 +36,44 @@ def test_evaluate_sim_reports_both_detectors_on_every_setting(
 
 
 def test_evaluate_ablation_changes_one_choice_at_a_time(
-    capsys: pytest.CaptureFixture[str],
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    by_trade_name = "no uniform clock: the classic score, trade by trade"
+    few = {name: CHANGES[name] for name in ("as it is", by_trade_name, "not capped", "no floor")}
+    monkeypatch.setattr("pipeline.evaluation.ablation.CHANGES", few)  # the others take as long
     assert main(["evaluate", "ablation", "--seeds", "700-700", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["seeds"] == [700]
     changes = report["changes"]
     as_it_is, uncapped = changes["as it is"], changes["not capped"]
-    by_trade = changes["no uniform clock: the classic score, trade by trade"]
+    by_trade = changes[by_trade_name]
     assert by_trade["false_alarms_per_day"] > 5 * as_it_is["false_alarms_per_day"]
     assert uncapped["aftershock_recall"] < 0.5 < as_it_is["aftershock_recall"]
     # Whatever is changed, it is the same as the default where it says nothing.
     assert changes["no floor"]["false_alarms_per_day"] == as_it_is["false_alarms_per_day"]
+
+
+def test_report_on_seeds_that_parameters_were_chosen_on_warns_of_them() -> None:
+    assert warning_about(range(210, 214)) == "parameters were chosen on seeds 210, 211, too"
+    assert warning_about(REPORTED_ON) is None
+
+
+def test_table_of_the_benchmark_cuts_no_name_in_a_narrow_terminal() -> None:
+    name = "a_detector_whose_name_is_longer_than_a_terminal_has_room_for"
+    scores = {"standard": 12.34, "reward_low_FP_rate": 5.0, "reward_low_FN_rate": 6.0}
+    rows = [{"detector": name, "scores": scores, "source": "published, scored anew"}]
+    console = Console(width=80, record=True, file=io.StringIO())
+    console.print(nab_table(rows))
+    text = console.export_text()
+    assert "…" not in text
+    cells = (line.split("│")[1].strip() for line in text.splitlines() if line.startswith("│"))
+    assert "".join(cells) == name
+    assert "12.34" in text
+
+
+@pytest.mark.parametrize("name", CHANGES)
+def test_every_change_of_the_ablation_is_a_configuration(name: str) -> None:
+    Config.model_validate({"symbols": ["AUSDT"], **CHANGES[name]})
 
 
 def test_seeds_that_are_reported_are_not_those_that_parameters_were_chosen_on() -> None:

@@ -107,6 +107,47 @@ def test_explain_for_people_says_what_was_enough_and_that_it_is_the_same(
     assert "the same to the bit" in text
 
 
+def test_explain_of_the_classic_score_shows_the_return_and_those_before_it(
+    capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    dump = write_dump(tmp_path / "BTCUSDT-aggTrades-2023-11-14.csv", jump())
+    config = Config.model_validate(
+        CONFIG.model_dump(mode="json") | {"detector": {"name": "zscore", "window": 120}}
+    )
+    run_here(tmp_path / "out", dump, config=config)
+    alert = f"BTCUSDT-zscore-{ALERT_US}"
+    code, found = explained(capsys, tmp_path / "out", alert)
+    assert (code, found["same"], found["horizons"]) == (0, True, [])
+    # Up, up, down, down by 10 basis points, 30 times; then a jump of 100 and 10 down.
+    assert found["of_zscore"] == {
+        "move_bp": pytest.approx(90.0, abs=1e-4),
+        "mean_bp": pytest.approx(0.0, abs=1e-4),
+        "deviation_bp": pytest.approx(10.0 * math.sqrt(120 / 119), abs=0.01),
+        "samples": 120,
+    }
+    made = found["of_zscore"]
+    assert found["peak_score"] == pytest.approx(
+        (made["move_bp"] - made["mean_bp"]) / made["deviation_bp"], rel=1e-12
+    )
+    assert main(["explain", alert, "--from", str(tmp_path / "out")]) == 0
+    text = capsys.readouterr().out
+    assert "return  +90.000 bp; of the 120 before it the mean is" in text
+    assert "the deviation 10.042 bp" in text
+
+
+def test_explain_by_bars_that_do_not_reach_back_says_null_in_json(
+    capsys: pytest.CaptureFixture[str], batch: Path, tmp_path: Path
+) -> None:
+    shutil.copytree(batch, tmp_path / "out")
+    for path in (tmp_path / "out" / "bars").rglob("*.parquet"):
+        pl.read_parquet(path).tail(100).write_parquet(path)
+    code = main(["explain", ALERT, "--from", str(tmp_path / "out"), "--json"])
+    text = capsys.readouterr().out
+    found = json.loads(text, parse_constant=lambda name: pytest.fail(f"{name} is no JSON"))
+    assert (code, found["same"]) == (1, False)
+    assert (found["start_score"], found["peak_score"]) == (None, None)
+
+
 def test_explain_of_changed_bars_says_that_they_do_not_repeat_it(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -158,7 +199,7 @@ def test_explain_of_an_alert_that_says_anything_else_of_its_peak_tells_what(
             "out",
             "expected alert BTCUSDT-multi_horizon-1, found 1 others",
         ),
-        ("MARKET-zscore-1", "out", "expected an alert of a symbol, found MARKET-zscore-1"),
+        ("MARKET-zscore-1", "out", "found MARKET-zscore-1, of all together: what it was made of"),
     ],
 )
 def test_explain_that_cannot_be_done_says_why(

@@ -31,6 +31,7 @@ def of_detector(false: float) -> dict[str, Any]:
 SIM = {
     "seeds": [600, 601],
     "chosen_on": [200, 211],
+    "warning": None,
     "detectors": {"multi_horizon": of_detector(0.0), "zscore": of_detector(300.0)},
 }
 

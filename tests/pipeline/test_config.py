@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from pipeline.config import Config, SymbolRule
 from pipeline.config_file import load_config
 from pipeline.detect.config import BudgetConfig
-from pipeline.durations import format_duration
+from pipeline.durations import HOUR, SECOND, format_duration
 from pipeline.errors import ConfigError
 
 CONFIGS = sorted((Path(__file__).parents[2] / "configs").glob("*.yaml"))
@@ -81,7 +81,7 @@ def test_config_with_symbols_only_has_the_documented_defaults(tmp_path: Path) ->
             "host": "127.0.0.1",
             "port": 5006,
             "origins": [],
-            "history": "1h",
+            "history": None,
         },
         "storage": {"directory": "data"},
     }
@@ -335,6 +335,32 @@ def test_warm_up_covers_the_longest_window_and_the_samples_a_score_needs(tmp_pat
     assert long.warm_up_us == 5_003_000_000
 
 
+@pytest.mark.parametrize(
+    ("text", "hours"),
+    [
+        ("", 1.0),
+        ("board: {history: 5m}", 1 / 12),
+        ("sampling: {every: trade}\nfeatures: [realized_vol_5m]", 1.0),
+        ("sampling: {every: 1m}\nfeatures: [realized_vol_1h]", 60.0),
+        # Twice 99 hours are more than a week.
+        ("detector: {window: 48h, horizons: [1h]}", 168.0),
+        ("detector: {window: 1h, horizons: [10m]}", 2 * (2 + 0.5) + 4 / 3600),
+    ],
+)
+def test_history_reaches_as_far_as_an_explanation_needs(
+    tmp_path: Path, text: str, hours: float
+) -> None:
+    config = load_config(write(tmp_path, f"symbols: [A]\n{text}"))
+    assert config.history_us == pytest.approx(hours * HOUR)
+
+
+def test_silence_outlasts_all_that_a_score_looks_back_on(tmp_path: Path) -> None:
+    text = "symbols: [A]\nfeatures: [realized_vol_1m]\ndetector: {window: 30h, horizons: [1h]}"
+    config = load_config(write(tmp_path, text))
+    # A price holds for ten seconds; a day is what regimes look back on.
+    assert config.silence_us == 63 * HOUR + 13 * SECOND
+
+
 def test_config_error_survives_pickling() -> None:
     import pickle  # noqa: PLC0415 - what Ray does with it
 
@@ -391,6 +417,19 @@ def test_config_with_a_budget_is_written_as_it_was_read(tmp_path: Path) -> None:
     rarer = {"major": "3/30d", "critical": "1/30d"}
     assert budgets == [{"minor": "0.5/d", **rarer}, {"minor": "2/h", **rarer}, None]
     assert Config.model_validate(config.model_dump(mode="json")) == config
+
+
+@pytest.mark.parametrize("budget", ["0.5/d", 0.5, ["0.5/d"]])
+def test_config_with_one_rate_as_budget_says_that_there_are_three(
+    tmp_path: Path, budget: object
+) -> None:
+    text = f"symbols: [A]\ndetector: {{budget: {budget}}}"
+    assert problems_of(tmp_path, text) == [
+        (
+            "detector.budget: expected minor, major and critical, such as "
+            f"{{minor: 0.5/d, major: 3/30d, critical: 1/30d}}, found {budget!r}"
+        ),
+    ]
 
 
 def test_config_with_budgets_that_are_none_says_what_is_wrong(tmp_path: Path) -> None:

@@ -62,6 +62,8 @@ def _curves(report: Mapping[str, Any]) -> Section:
         f"Lower and further right is better. Paths of seeds {seeds[0]} to {seeds[-1]}, two days "
         f"each; parameters were chosen on seeds {chosen[0]} to {chosen[-1]}."
     )
+    if report["warning"] is not None:
+        note += f" Warning: {report['warning']}."
     return Section("False alarms against jumps found", note, made)
 
 

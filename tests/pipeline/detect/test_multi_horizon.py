@@ -46,6 +46,18 @@ def test_score_is_the_return_in_scales_of_the_window_before_it() -> None:
     assert (alone.direction[-1], alone.samples[-1], alone.window_steps[-1]) == (1, 10, 10)
 
 
+@pytest.mark.parametrize(("window", "known"), [(50, 10), (10, 2), (300, 60)])
+def test_score_needs_a_fifth_of_the_returns_of_its_window(window: int, known: int) -> None:
+    for returns, samples_told in ((known - 1, None), (known, known)):
+        close = np.full(3 * window, np.nan)
+        close[-2:] = 100.0, 101.0  # the tested return; none of the window is next to it
+        since = len(close) - 2 - window // 2
+        close[since : since + returns + 1] = 100.0
+        found = score(seconds(close, [1] * len(close)), horizons=["1s"], window=f"{window}s")
+        told = None if np.isnan(found.score[-1]) else found.samples[-1]
+        assert told == samples_told
+
+
 @pytest.mark.parametrize(
     ("floor", "expected"), [({"floor_bp": 20.0}, 2.5), ({"tick": 0.4}, 2.5), ({"tick": 0.1}, 5.0)]
 )
