@@ -1,0 +1,43 @@
+"""What chaos compares with: the engine over the trades that the exchange serves."""
+
+from __future__ import annotations
+
+import polars as pl
+
+from actors.exchange.server import ExchangeServer
+from actors.undisturbed import undisturbed
+from pipeline.config import Config
+from pipeline.durations import SECOND
+from pipeline.market import SyntheticMarket
+from tests.actors.test_exchange_server import get
+
+START_US = 1_700_000_000 * SECOND
+
+
+def test_undisturbed_bars_go_on_by_the_clock_after_the_last_trade_of_a_quiet_market() -> None:
+    source = SyntheticMarket(
+        ["BTCUSDT", "ETHUSDT"],
+        seed=3,
+        start_us=START_US,
+        own_rates={"ETHUSDT": 0.1},
+        history_us=60 * SECOND,
+    )
+    server = ExchangeServer(source, host="127.0.0.1", port=0)
+    port = server.start()
+    try:
+        rows, newest_us = {}, {}
+        for symbol in ("BTCUSDT", "ETHUSDT"):
+            (newest,) = get(port, f"/api/v3/aggTrades?symbol={symbol}&limit=1")
+            rows[symbol] = {"first_id": 1, "last_id": newest["a"]}
+            newest_us[symbol] = newest["T"] * 1000
+        urls = {"websocket_url": f"ws://127.0.0.1:{port}", "rest_url": f"http://127.0.0.1:{port}"}
+        config = Config.model_validate(
+            {"symbols": [*rows], "venue": urls, "features": ["realized_vol_10s"]}
+        )
+        until_us = max(newest_us.values()) // SECOND * SECOND + 5 * SECOND
+        truth = undisturbed(config, rows, until_us=until_us)
+    finally:
+        server.stop()
+    last = truth._bars.group_by("symbol").agg(pl.col("open_time").max().to_physical())
+    # A bar waits 250 ms for trades that are under way: that of the last second is open.
+    assert dict(last.iter_rows()) == dict.fromkeys(rows, until_us - 2 * SECOND)
