@@ -244,10 +244,12 @@ def test_book_of_a_symbol_is_told_in_words_beside_its_panes_and_of_its_cell(
 ) -> None:
     page = open_page(server.url)
     told = re.compile(r"spread 2\.00 bp, imbalance .0\.25")
-    expect(page.locator('[data-symbol="BTCUSDT"]')).to_have_attribute("aria-label", told)
-    page.locator('[data-symbol="BTCUSDT"]').press("Enter")
+    page.locator("[data-symbol=BTCUSDT]").focus()
+    expect(page.locator("[data-symbol=BTCUSDT]")).to_have_attribute("aria-label", told)
+    page.locator("[data-symbol=BTCUSDT]").click()
     expect(page.locator("#moment")).to_have_text(told)
-    page.locator('[data-symbol="ETHUSDT"]').press("Enter")
+    page.keyboard.press("Escape")
+    page.locator("[data-symbol=ETHUSDT]").click()
     expect(page.locator("#moment")).to_have_text(re.compile(r"^last trade [^·]*$"))
 
 
