@@ -131,6 +131,16 @@ def test_broken_frames_are_all_counted() -> None:
     assert figures["binance stream"]["reasons"] > 5
 
 
+@pytest.mark.parametrize(("peers", "first"), [(12, "| f0 |"), (13, "| p0 |")])
+def test_table_has_a_row_a_figure_where_there_are_many_and_fewer_peers(
+    peers: int, first: str
+) -> None:
+    figures = {f"f{at}": at for at in range(13)}
+    lines = markdown_table({f"p{at}": figures for at in range(peers)}).splitlines()
+    assert lines[2].startswith(first)
+    assert len(lines) == 15
+
+
 def test_tree_of_a_process_counts_its_children_and_their_memory() -> None:
     child = "held = b'x' * 60_000_000; print('ready', flush=True); input()"
     parent = f"import subprocess, sys; subprocess.run([sys.executable, '-c', {child!r}])"
