@@ -6,6 +6,7 @@ import logging
 import threading
 import time
 from collections import deque
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from actors.snapshots import Snapshots
@@ -30,6 +31,12 @@ logger = logging.getLogger(__name__)
 #: Messages about books that wait; beyond it the newest are dropped, and their books made anew.
 ROOM = 20_000
 
+#: Between two looks at the room.
+_EVERY_S = 0.25
+
+#: What was told so long ago is not told any more: its thread does not keep up.
+_LATE_US = 2 * SECOND
+
 #: Rejected messages that wait to be told; beyond it the oldest are not.
 _REJECTIONS = 1_000
 
@@ -46,13 +53,15 @@ _FIRST_REQUEST_ID = 1_000_000
 class BookKeeping:
     """Takes messages about books off the feed's connections, and keeps the books.
 
+    Its thread alone owns them. Other threads read what it told last, and never wait for it.
+
     Args:
         venue: Parses; made with the levels that are wanted.
         symbols: Of the shard.
         feed: Whose connections these are.
         room: What they delivered.
         rest: Asks for snapshots.
-        every_s: Between two looks at the room.
+        levels: Of each side that the imbalance is of.
     """
 
     def __init__(
@@ -64,16 +73,17 @@ class BookKeeping:
         rest: RestClient,
         *,
         levels: int,
-        every_s: float,
     ) -> None:
         self._venue = venue
         self._feed = feed
         self._room = room
-        self._every_s = every_s
         self._streamed = venue.snapshot_request(symbols[0]) is None
         self._books = Books(symbols, venue.new_book, levels, streamed=self._streamed)
         self._snapshots = None if self._streamed else Snapshots(venue, rest)
-        self._lock = threading.Lock()  # held while the books change or are told
+        self._lock = threading.Lock()  # for what traded; held for a moment
+        self._traded: set[str] = set()
+        self._told = self._books.states(0)
+        self._told_us = _now_us()
         self._noticed = 0
         self._request_id = _FIRST_REQUEST_ID
         self._messages_due_us = 0
@@ -102,12 +112,17 @@ class BookKeeping:
     def traded(self, symbols: Iterable[str]) -> None:
         """Take it that some markets traded."""
         with self._lock:
-            self._books.traded(symbols, _now_us())
+            self._traded.update(symbols)
 
     def states(self) -> Mapping[str, BookState]:
-        """Return what is to be told of every book."""
-        with self._lock:
-            return self._books.states(self._noticed)
+        """Return what is to be told of every book: no prices if they may be old."""
+        told, told_us = self._told, self._told_us
+        if _now_us() - told_us < _LATE_US:
+            return told
+        return {
+            symbol: replace(state, bid=None, ask=None, imbalance=None)
+            for symbol, state in told.items()
+        }
 
     def rejected(self) -> pl.DataFrame:
         """Take out REJECTED: the messages that could not be read."""
@@ -119,7 +134,7 @@ class BookKeeping:
         )
 
     def _run(self) -> None:
-        while not self._stopping.wait(self._every_s):
+        while not self._stopping.wait(_EVERY_S):
             self._step()
 
     def _step(self) -> None:
@@ -129,21 +144,25 @@ class BookKeeping:
         dropped = self._room.dropped
         batches = self._room.drain()
         with self._lock:
-            now_us = _now_us()
-            self._books.connect(
-                lines, None if status.current is None else status.current.line, now_us
-            )
-            for batch in batches:
-                self._take(batch, now_us)
-            if dropped > self._noticed:
-                logger.warning("book messages dropped=%d", dropped)
-                self._noticed = dropped
-                self._books.doubt(None, now_us)
-            if self._snapshots is not None:
-                for snapshot in self._snapshots.found():
-                    self._books.start(snapshot, now_us)
-            self._books.renew(now_us)
-            self._ask(now_us)
+            traded, self._traded = self._traded, set()
+        now_us = _now_us()
+        current = None if status.current is None else status.current.line
+        self._books.connect(lines, current, now_us)
+        for batch in batches:
+            self._take(batch, now_us)
+        if dropped > self._noticed:
+            logger.warning("book messages dropped=%d", dropped - self._noticed)
+            self._noticed = dropped
+            self._books.doubt(None, now_us)
+        if self._snapshots is not None:
+            for snapshot in self._snapshots.found():
+                self._books.start(snapshot, now_us)
+        self._books.traded(traded, now_us)
+        self._books.renew(now_us)
+        self._ask(now_us)
+        # In this order: who reads in between takes the new for the old, not the old for the new.
+        self._told = self._books.states(self._noticed)
+        self._told_us = now_us
 
     def _take(self, batch: Batch, now_us: int) -> None:
         events: list[Snapshot | Change] = []

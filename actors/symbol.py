@@ -164,7 +164,6 @@ class SymbolWorker:
             room,
             rest,
             levels=self._venue.book_levels,
-            every_s=self._config.actors.flush / SECOND,
         )
 
     def retune(self, config: Config) -> None:

@@ -11,6 +11,7 @@ from actors.book_keeping import BookKeeping
 from actors.feed import Feed, FeedStatus, Leg
 from actors.frame_buffer import FrameBuffer
 from actors.rest import RestClient
+from pipeline.books import BookState
 from pipeline.venues.binance import Binance
 from pipeline.venues.kraken import Kraken
 from pipeline.venues.protocol import Venue
@@ -56,7 +57,6 @@ def keeping(venue: Venue, symbols: tuple[str, ...], feed: Connected) -> BookKeep
         FrameBuffer(10),
         RestClient(),
         levels=1,
-        every_s=1.0,
     )
 
 
@@ -99,6 +99,7 @@ def test_books_with_requests_are_asked_for_at_once_and_subscribed_to_only_when_s
     kept._step()
     clock.now_us = 30 * S
     kept.traded(["B"])
+    kept._step()
     clock.now_us = 35 * S
     kept._step()
     assert [(line, one["params"]) for line, one in feed.sent] == [(4, ["b@depth@100ms"])]
@@ -125,3 +126,17 @@ def test_message_that_cannot_be_read_is_told_once_and_puts_its_book_in_doubt(clo
     assert rejected["receive_time"].to_physical().to_list() == [1_700_000_000_000_000]
     assert kept.rejected().is_empty()
     assert (kept.states()["A"].bid, kept.states()["B"].bid) == (None, 1.0)
+
+
+def test_what_was_told_two_seconds_ago_has_no_prices_any_more(clock: Clock) -> None:
+    kept = keeping(Binance("exchange", "ws://unused", "http://unused", 10), ("A",), Connected())
+    assert kept._snapshots is not None
+    body = b'{"lastUpdateId":5,"bids":[["1","1"]],"asks":[["2","1"]]}'
+    kept._snapshots._found.put(kept._venue.parse_snapshot(body, "A"))
+    kept._step()
+    clock.now_us = 2 * S - 1
+    assert kept.states()["A"] == BookState(1.0, 2.0, 0.0)
+    clock.now_us = 2 * S
+    assert kept.states()["A"] == BookState()
+    kept._step()
+    assert kept.states()["A"].bid == 1.0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from copy import deepcopy
 from itertools import pairwise
 
 import polars as pl
@@ -11,9 +12,11 @@ import polars as pl
 from actors.rest import RestClient, fetch_trades, newest_trade
 from actors.symbol import SymbolWorker
 from pipeline.config import Config
+from pipeline.orderbook import OrderBook
 from pipeline.sharding import Shard
 from pipeline.venues.registry import venue_for
 from tests.actors.kraken_server import SYMBOL, KrakenServer, book_at, price_at
+from tests.actors.test_worker_books import on_its_thread
 from tests.waiting import wait_until
 from tests.workers import Coordination, accounted
 
@@ -73,10 +76,14 @@ def shown(seen: Coordination) -> bool:
 
 def assert_book_is_one_of(server: KrakenServer, worker: SymbolWorker) -> None:
     """Compare all levels with what the server has had after any trade: it repeats after 140."""
-    assert worker._books is not None
-    with worker._books._lock:
-        book = worker._books._books._current[SYMBOL].book
-        bids, asks = book.bids.best(99), book.asks.best(99)
+    found: list[OrderBook] = []
+
+    def look() -> None:
+        assert worker._books is not None
+        found.append(deepcopy(worker._books._books._current[SYMBOL].book))
+
+    on_its_thread(worker, look)
+    bids, asks = found[0].bids.best(99), found[0].asks.best(99)
     newest = range(server.last_id - 140, server.last_id + 1)
     mine = tuple({str(price): str(size) for price, size in side} for side in (bids, asks))
     assert mine in [book_at(trade_id, 25) for trade_id in newest]

@@ -7,7 +7,7 @@ book should be after any update can be worked out, level by level.
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from decimal import Decimal
 
@@ -53,14 +53,35 @@ def shown(seen: Coordination, symbol: str) -> bool:
     return all(row.get(name) is not None for name in ("bid", "ask", "imbalance"))
 
 
+def on_its_thread(worker: SymbolWorker, action: Callable[[], None]) -> None:
+    """Have the thread of the books do something, once, between two looks at its room."""
+    books, done = worker._books, threading.Event()
+    assert books is not None
+    step = books._step
+
+    def once() -> None:
+        books._step = step  # type: ignore[method-assign]
+        action()
+        done.set()
+        step()
+
+    books._step = once  # type: ignore[method-assign]
+    assert done.wait(DEADLINE_S)
+
+
 def kept(worker: SymbolWorker, symbol: str) -> tuple[int | None, list[Level], list[Level]]:
     """Return the last update of a book, and all of its levels."""
-    assert worker._books is not None
-    with worker._books._lock:
+    found: list[tuple[int | None, list[Level], list[Level]]] = []
+
+    def look() -> None:
+        assert worker._books is not None
         current = worker._books._books._current
         book = current[symbol].book if current else NumberedBook()
         assert isinstance(book, NumberedBook)
-        return book.last_id, book.bids.best(10_000), book.asks.best(10_000)
+        found.append((book.last_id, book.bids.best(10_000), book.asks.best(10_000)))
+
+    on_its_thread(worker, look)
+    return found[0]
 
 
 def issued(venue: Venue, symbol: str, update_id: int) -> Book:
@@ -94,7 +115,7 @@ def assert_exact(worker: SymbolWorker, venue: Venue, symbol: str) -> None:
 def follows(live: Live, symbol: str) -> None:
     """Find a book exact, and again after its next updates, and shown."""
     worker, seen, venue = live
-    for _ in range(3):
+    for _ in range(2):
         before, _, _ = kept(worker, symbol)
         wait_until(lambda: kept(worker, symbol)[0] not in {before, None}, "its next change")  # noqa: B023
         assert_exact(worker, venue, symbol)
@@ -184,8 +205,9 @@ def test_books_whose_room_was_full_are_made_anew_and_no_trade_is_touched(
     room, before = worker._books._room, seen.health("BTCUSDT")
     monkeypatch.setattr(room, "_max_frames", 10)
     dropped = room.dropped
-    with worker._books._lock:  # its thread stands still
-        wait_until(lambda: room.dropped > dropped + 5, "a full room")
+    on_its_thread(worker, lambda: None)  # after this look the room is that small
+    # Its thread stands still for as long.
+    on_its_thread(worker, lambda: wait_until(lambda: room.dropped > dropped + 5, "a full room"))
     wait_until(lambda: count(seen, "BTCUSDT", "book_dropped") > dropped + 5, "it is told")
     wait_until(lambda: resyncs(seen) > before["book_resyncs"], "the gap")  # type: ignore[operator]
     monkeypatch.undo()
