@@ -33,8 +33,8 @@ _SHORTEST_SURPRISE_US = SECOND
 #: By chance once in 440,000 gaps: for a stream of any rate less than once a day.
 _IMPLAUSIBLE = 13.0
 
-#: With a look every 250 ms a dead stream is found within 3 s.
-SHORTEST_US = 2500 * MILLISECOND
+#: With a look every 250 ms, and as long to report it, a dead stream is known of within 3 s.
+SHORTEST_US = 2250 * MILLISECOND
 
 #: Nothing is left unasked for longer, however quiet it is.
 LONGEST_US = 2 * HOUR

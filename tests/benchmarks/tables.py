@@ -61,4 +61,6 @@ def _cells(peers: Figures) -> list[list[str]]:
 
 
 def _text(value: float | None) -> str:
-    return "-" if value is None else f"{value:,}"
+    if value is None:
+        return "-"
+    return ("no", "yes")[value] if isinstance(value, bool) else f"{value:,}"

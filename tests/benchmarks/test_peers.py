@@ -112,12 +112,14 @@ def test_side_by_side_compares_by_the_row() -> None:
 def test_write_page_replaces_the_marked_table_only(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("before\n<!-- job -->\nold\n<!-- end of job -->\nafter\n")
-    jobs = {"job": {"ours": {"cpu_s": 1.5, "rows": 2000}}, "other": {"ours": {"cpu_s": 1.0}}}
+    ours = {"cpu_s": 1.5, "rows": 2000, "equal": True, "off": None}
+    jobs = {"job": {"ours": ours}, "other": {"ours": {"cpu_s": 1.0}}}
     parts = {name: markdown_table(peers) for name, peers in jobs.items()}
     assert write_page(page, parts) == ["other"]
     assert page.read_text() == (
-        "before\n<!-- job -->\n|  | cpu s | rows |\n| --- | ---: | ---: |\n"
-        "| ours | 1.5 | 2,000 |\n<!-- end of job -->\nafter\n"
+        "before\n<!-- job -->\n|  | cpu s | rows | equal | off |\n"
+        "| --- | ---: | ---: | ---: | ---: |\n"
+        "| ours | 1.5 | 2,000 | yes | - |\n<!-- end of job -->\nafter\n"
     )
 
 
