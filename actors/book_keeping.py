@@ -82,8 +82,8 @@ class BookKeeping:
         self._snapshots = None if self._streamed else Snapshots(venue, rest)
         self._lock = threading.Lock()  # for what traded; held for a moment
         self._traded: set[str] = set()
-        self._told = self._books.states(0)
-        self._told_us = _now_us()
+        self._told = self._books.states(0), _now_us()  # at once: others read it at any moment
+        self._lines: list[int] = []
         self._noticed = 0
         self._request_id = _FIRST_REQUEST_ID
         self._messages_due_us = 0
@@ -116,7 +116,7 @@ class BookKeeping:
 
     def states(self) -> Mapping[str, BookState]:
         """Return what is to be told of every book: no prices if they may be old."""
-        told, told_us = self._told, self._told_us
+        told, told_us = self._told
         if _now_us() - told_us < _LATE_US:
             return told
         return {
@@ -145,6 +145,9 @@ class BookKeeping:
         batches = self._room.drain()
         with self._lock:
             traded, self._traded = self._traded, set()
+        if self._snapshots is not None and lines != self._lines:
+            self._snapshots.forget()  # an answer is no start for a connection opened since
+        self._lines = lines
         now_us = _now_us()
         current = None if status.current is None else status.current.line
         self._books.connect(lines, current, now_us)
@@ -160,9 +163,7 @@ class BookKeeping:
         self._books.traded(traded, now_us)
         self._books.renew(now_us)
         self._ask(now_us)
-        # In this order: who reads in between takes the new for the old, not the old for the new.
-        self._told = self._books.states(self._noticed)
-        self._told_us = now_us
+        self._told = self._books.states(self._noticed), now_us
 
     def _take(self, batch: Batch, now_us: int) -> None:
         events: list[Snapshot | Change] = []
@@ -170,6 +171,9 @@ class BookKeeping:
             found = self._venue.parse_book(message)
             if isinstance(found, Rejection):
                 self._rejections.append((found, message, receive_us))
+                # In order: what came before it says nothing of what it said.
+                self._books.take(batch.line, events, now_us)
+                events = []
                 self._books.doubt(None if found.symbol is None else [found.symbol], now_us)
             else:
                 events += found
@@ -181,9 +185,11 @@ class BookKeeping:
             if self._snapshots is None:
                 asked = self._subscribe(line, wanted, now_us)
             else:
-                self._subscribe(line, self._books.silent(line, wanted), now_us)
-                self._snapshots.ask(wanted)
-                asked = wanted
+                silent = self._books.silent(line, wanted)
+                again = self._subscribe(line, silent, now_us)
+                # A snapshot is no use to a book whose changes are not subscribed to.
+                asked = [one for one in wanted if one in again or one not in silent]
+                self._snapshots.ask(asked)
             self._books.asked(line, asked, now_us)
 
     def _subscribe(self, line: int, symbols: list[str], now_us: int) -> list[str]:

@@ -27,6 +27,9 @@ class Snapshots:
 
     What cannot be had is logged and forgotten: whoever needs it asks again.
 
+    An answer is only of use to the connections that were open when it was asked for: where they
+    change, `forget`.
+
     Args:
         venue: What to ask for.
         rest: Asks it, within the budget that trades have a part of, too.
@@ -37,7 +40,8 @@ class Snapshots:
         self._rest = rest
         self._lock = threading.Lock()
         self._wanted: dict[str, None] = {}  # in order; the first is under way
-        self._found: SimpleQueue[Snapshot] = SimpleQueue()
+        self._found: SimpleQueue[tuple[int, Snapshot]] = SimpleQueue()
+        self._era = 0
         self._news = threading.Event()
         self._stopping = threading.Event()
         self._retry_s = RETRY_S
@@ -63,28 +67,37 @@ class Snapshots:
             self._wanted |= dict.fromkeys(symbols)
         self._news.set()
 
+    def forget(self) -> None:
+        """Forget what was asked for: what is found of it, or is under way, is not told."""
+        with self._lock:
+            self._era += 1
+            self._wanted.clear()
+
     def found(self) -> list[Snapshot]:
         """Take out what was found since the last call."""
-        found = []
+        found: list[Snapshot] = []
         while True:
             try:
-                found.append(self._found.get_nowait())
+                era, snapshot = self._found.get_nowait()
             except Empty:
                 return found
+            if era == self._era:
+                found.append(snapshot)
 
     def _run(self) -> None:
         while not self._stopping.is_set():
             with self._lock:
-                symbol = next(iter(self._wanted), None)
+                symbol, era = next(iter(self._wanted), None), self._era
             if symbol is None:
                 self._news.wait()
                 self._news.clear()
                 continue
-            self._fetch(symbol)
+            self._fetch(symbol, era)
             with self._lock:
-                del self._wanted[symbol]
+                if era == self._era:
+                    del self._wanted[symbol]
 
-    def _fetch(self, symbol: str) -> None:
+    def _fetch(self, symbol: str, era: int) -> None:
         request = self._venue.snapshot_request(symbol)
         if request is None:
             raise VenueError(f"{self._venue.name}: expected a request for a book, found none")
@@ -98,4 +111,4 @@ class Snapshots:
             logger.error("venue refused book symbol=%s: %s", symbol, error)  # noqa: TRY400 - it says all
         else:
             self._retry_s = RETRY_S
-            self._found.put(snapshot)
+            self._found.put((era, snapshot))

@@ -88,6 +88,7 @@ class Books:
         self._first_wait_us = _STREAMED_WAIT_US if streamed else 0
         self._counts = {symbol: BookCounts() for symbol in symbols}
         self._lines: dict[int, dict[str, FollowedBook]] = {}
+        self._gone_below = 0  # connections before this one are gone
         self._current: Mapping[str, FollowedBook] = {}
 
     def connect(self, lines: Collection[int], current: int | None, now_us: int) -> None:
@@ -96,6 +97,10 @@ class Books:
         Those that are gone take their books with them; what was synced there and is not on the one
         that counts now has to be made anew.
         """
+        # What they delivered last may come after they have gone.
+        self._gone_below = max(
+            self._gone_below, min(lines, default=max(self._lines, default=-1) + 1)
+        )
         self._lines = {line: self._line(line, now_us) for line in lines}
         before = self._current
         self._current = {} if current is None else self._lines[current]
@@ -105,7 +110,12 @@ class Books:
                 self._counts[symbol].resyncs += one.book.synced and not ready
 
     def take(self, line: int, events: Sequence[Snapshot | Change], now_us: int) -> None:
-        """Take what a connection delivered, in order; of other symbols it is left."""
+        """Take what a connection delivered, in order; of other symbols it is left.
+
+        Connections are numbered as they are opened. One that is gone is not listened to.
+        """
+        if line < self._gone_below:
+            return
         followed = self._line(line, now_us)
         by_symbol: dict[str, list[Snapshot | Change]] = {}
         for event in events:

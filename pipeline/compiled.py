@@ -24,7 +24,10 @@ _IMPORT = re.compile(rb"^from pipeline(?:\.\w+)*?(?:\.(\w+))? import", re.MULTIL
 def _folder() -> Path:
     """Return where compiled copies of the loops as they now stand are kept."""
     folder = Path(__file__).parent
-    texts = {f"pipeline.{path.stem}": path.read_bytes() for path in sorted(folder.rglob("*.py"))}
+    texts: dict[str, bytes] = {}
+    for path in sorted(folder.rglob("*.py")):  # modules of one name in two folders count as one
+        name = f"pipeline.{path.stem}"
+        texts[name] = texts.get(name, b"") + path.read_bytes()
     loops = {name for name, text in texts.items() if b"from pipeline.compiled import" in text}
     # And what they take their constants from.
     taken = {f"pipeline.{name.decode()}" for loop in loops for name in _IMPORT.findall(texts[loop])}

@@ -114,7 +114,12 @@ class FollowedBook:
             self.doubt(now_us)
 
     def doubt(self, now_us: int) -> None:
-        """Take it that a change may have been missed: the next one will tell."""
+        """Take it that a change may have been missed: the next one tells, if it proves enough."""
+        proven = self.book.proven_levels
+        if self.book.synced and proven is not None and proven < self._levels:
+            self.book.forget()
+            self._lose(now_us)
+            return
         self._doubted = True
         self._await(now_us)
 

@@ -84,6 +84,9 @@ class OrderBook(Protocol):
     bids: Side
     asks: Side
 
+    #: So many levels of each side are proven by the next change; null for all there are.
+    proven_levels: int | None
+
     @property
     def synced(self) -> bool:
         """Whether it is what the venue has; else it waits for a snapshot."""
@@ -119,6 +122,7 @@ class ChecksumBook:
     def __init__(
         self, depth: int, checksum: Callable[[Sequence[Level], Sequence[Level]], int]
     ) -> None:
+        self.proven_levels: int | None = self.CHECKED
         self._depth = depth
         self._checksum = checksum
         self.bids, self.asks = Side(highest_first=True), Side(highest_first=False)
@@ -181,6 +185,7 @@ class NumberedBook:
     """
 
     def __init__(self, max_kept: int = 10_000, depth: int = 5_000) -> None:
+        self.proven_levels: int | None = None
         self._depth = depth
         self.bids, self.asks = Side(highest_first=True), Side(highest_first=False)
         self.last_id: int | None = None

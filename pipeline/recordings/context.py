@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 import polars as pl
 
@@ -24,8 +24,8 @@ class BlockInContext:
     Attributes:
         first_row: How many rows of the file are before it.
         block: Its rows.
-        before: The row before it; no row where none was read.
-        after: The row after it; likewise.
+        before: The row before it, of each market where rows tell theirs; none that was not read.
+        after: The row after it, likewise, as far as the next block has one.
     """
 
     first_row: int
@@ -50,11 +50,19 @@ def in_context(blocks: Iterator[tuple[int, Block]]) -> Iterator[BlockInContext]:
         except ReplayError as error:
             held, failure = None, error
         none = block.values.clear()
-        after = none if held is None else held[1].values.head(1)
-        yield BlockInContext(first_row, block, none if before is None else before, after)
-        before = block.values.tail(1)
+        before = none if before is None else before
+        after = none if held is None else _of_each(held[1].values, "first")
+        yield BlockInContext(first_row, block, before, after)
+        before = _of_each(pl.concat([before, block.values]), "last")
     if failure is not None:
         raise failure
+
+
+def _of_each(values: pl.DataFrame, keep: Literal["first", "last"]) -> pl.DataFrame:
+    """Return the first or last row of each market, or of all where rows do not tell theirs."""
+    if "symbol" in values.columns:
+        return values.unique("symbol", keep=keep, maintain_order=True)
+    return values.head(1) if keep == "first" else values.tail(1)
 
 
 def leap_check(part: BlockInContext) -> Check:
@@ -62,9 +70,9 @@ def leap_check(part: BlockInContext) -> Check:
 
     One such row would close every bar up to it, and make late what follows. Refuted is a time that
     is more than an hour after that of the row before, or has none before it, and more than an hour
-    after that of the next row, which is a later trade of the same market by its id. A hole that was
-    fetched afterwards, a new numbering, or one row from the past do not look so. Of several such
-    rows in turn none is seen.
+    after that of the next row, which is a later trade by its id; both of the same market. A hole
+    that was fetched afterwards, a new numbering, or one row from the past do not look so. Of
+    several such rows in turn none is seen, nor the last of a file.
 
     Args:
         part: Trades, see `Block.values`.
@@ -78,7 +86,7 @@ def leap_check(part: BlockInContext) -> Check:
         & (pl.col("trade_id").shift(-1) > pl.col("trade_id"))
     )
     if "symbol" in values.columns:
-        leaps &= pl.col("symbol").eq_missing(pl.col("symbol").shift(-1))
+        leaps = leaps.over("symbol")
     found = around.select(leaps.fill_null(value=False)).to_series()
     return Check(
         "a time at most an hour after that of the next trade",

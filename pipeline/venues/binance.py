@@ -40,7 +40,7 @@ _STREAMS_PER_SUBSCRIBE = 200
 _PAGE = 1000
 
 #: Levels of each side in a snapshot. With 1,000 it would cost twice as much.
-_SNAPSHOT_LEVELS, _SNAPSHOT_WEIGHT = 500, 25
+_SNAPSHOT_LEVELS, _SNAPSHOT_WEIGHT = 100, 5
 
 #: Changes that wait for a snapshot: a minute and a half of them, one by one.
 _KEPT_CHANGES = 1_000

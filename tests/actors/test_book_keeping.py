@@ -24,10 +24,11 @@ class Connected:
 
     def __init__(self) -> None:
         self.sent: list[tuple[int, Any]] = []
+        self.line = 4
 
     def status(self) -> FeedStatus:
         return FeedStatus(
-            connected=True, generation=1, silent_s=0.0, last_error=None, current=Leg(4, 0)
+            connected=True, generation=1, silent_s=0.0, last_error=None, current=Leg(self.line, 0)
         )
 
     def send(self, line: int, message: str) -> None:
@@ -58,6 +59,20 @@ def keeping(venue: Venue, symbols: tuple[str, ...], feed: Connected) -> BookKeep
         RestClient(),
         levels=1,
     )
+
+
+def answer(kept: BookKeeping, *symbols: str) -> None:
+    """Let the venue answer what was asked for."""
+    assert kept._snapshots is not None
+    body = b'{"lastUpdateId":5,"bids":[["1","1"]],"asks":[["2","1"]]}'
+    for symbol in symbols:
+        found = kept._venue.parse_snapshot(body, symbol)
+        kept._snapshots._found.put((kept._snapshots._era, found))
+
+
+def change(symbol: str, number: int) -> bytes:
+    event = {"e": "depthUpdate", "s": symbol, "U": number, "u": number, "b": [["9", "1"]], "a": []}
+    return json.dumps({"data": event}, separators=(",", ":")).encode()
 
 
 def test_streamed_books_are_asked_for_anew_a_hundred_at_once_and_once_a_second(
@@ -93,9 +108,7 @@ def test_books_with_requests_are_asked_for_at_once_and_subscribed_to_only_when_s
     assert list(kept._snapshots._wanted) == ["A", "B"]
     assert feed.sent == []
 
-    for symbol in ("A", "B"):
-        body = b'{"lastUpdateId":5,"bids":[["1","1"]],"asks":[["2","1"]]}'
-        kept._snapshots._found.put(kept._venue.parse_snapshot(body, symbol))
+    answer(kept, "A", "B")
     kept._step()
     clock.now_us = 30 * S
     kept.traded(["B"])
@@ -110,12 +123,12 @@ def test_books_with_requests_are_asked_for_at_once_and_subscribed_to_only_when_s
 def test_message_that_cannot_be_read_is_told_once_and_puts_its_book_in_doubt(clock: Clock) -> None:
     feed = Connected()
     kept = keeping(Binance("exchange", "ws://unused", "http://unused", 10), ("A", "B"), feed)
-    assert kept._snapshots is not None
-    for symbol in ("A", "B"):
-        body = b'{"lastUpdateId":5,"bids":[["1","1"]],"asks":[["2","1"]]}'
-        kept._snapshots._found.put(kept._venue.parse_snapshot(body, symbol))
     kept._step()
-    broken = b'{"data":{"e":"depthUpdate","s":"A","U":6,"u":6,"b":[["0","1"]],"a":[]}}'
+    answer(kept, "A", "B")
+    kept._step()
+    # The one before it proves nothing of it.
+    kept._room.append(change("A", 6), 0, 4)
+    broken = change("A", 7).replace(b'"9"', b'"0"')
     kept._room.append(broken, 1_700_000_000_000_000, 4)
     clock.now_us = S
     kept._step()
@@ -130,9 +143,8 @@ def test_message_that_cannot_be_read_is_told_once_and_puts_its_book_in_doubt(clo
 
 def test_what_was_told_two_seconds_ago_has_no_prices_any_more(clock: Clock) -> None:
     kept = keeping(Binance("exchange", "ws://unused", "http://unused", 10), ("A",), Connected())
-    assert kept._snapshots is not None
-    body = b'{"lastUpdateId":5,"bids":[["1","1"]],"asks":[["2","1"]]}'
-    kept._snapshots._found.put(kept._venue.parse_snapshot(body, "A"))
+    kept._step()
+    answer(kept, "A")
     kept._step()
     clock.now_us = 2 * S - 1
     assert kept.states()["A"] == BookState(1.0, 2.0, 0.0)
@@ -140,3 +152,37 @@ def test_what_was_told_two_seconds_ago_has_no_prices_any_more(clock: Clock) -> N
     assert kept.states()["A"] == BookState()
     kept._step()
     assert kept.states()["A"].bid == 1.0
+
+
+def test_what_was_asked_for_or_heard_before_a_connection_is_none_of_its_books(
+    clock: Clock,
+) -> None:
+    clock.now_us, feed = 0, Connected()
+    kept = keeping(Binance("exchange", "ws://unused", "http://unused", 10), ("A",), feed)
+    kept._step()
+    answer(kept, "A")
+    feed.line = 5
+    kept._room.append(change("A", 6), 0, 4)  # the last of the lost one
+    kept._step()
+    assert kept.states()["A"] == BookState()
+    assert kept._books._lines.keys() == {5}
+    answer(kept, "A")
+    kept._step()
+    assert kept.states()["A"].bid == 1.0
+
+
+def test_snapshots_are_asked_for_only_of_what_is_subscribed_to(clock: Clock) -> None:
+    feed = Connected()
+    kept = keeping(Binance("exchange", "ws://unused", "http://unused", 10), ("A",), feed)
+    assert kept._snapshots is not None
+    kept._step()
+    answer(kept, "A")
+    kept._step()
+    kept._snapshots._wanted.clear()
+    clock.now_us = 70 * S  # silent for more than a minute: perhaps it is not subscribed to
+    kept._messages_due_us = 71 * S
+    kept._step()
+    assert (list(kept._snapshots._wanted), feed.sent) == ([], [])
+    clock.now_us = 71 * S
+    kept._step()
+    assert (list(kept._snapshots._wanted), len(feed.sent)) == (["A"], 1)

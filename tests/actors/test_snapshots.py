@@ -99,7 +99,17 @@ def test_snapshots_after_failures_wait_longer_up_to_fifteen_seconds_and_start_ov
     venue.failures = [VenueDisconnected("busy")] * 6
     venue.let_go.release(9)
     for _ in range(7):
-        snapshots._fetch("A")
+        snapshots._fetch("A", 0)
     venue.failures = [VenueDisconnected("busy")]
-    snapshots._fetch("A")
+    snapshots._fetch("A", 0)
     assert waits == [1.0, 2.0, 4.0, 8.0, 15.0, 15.0, 1.0]
+
+
+def test_answers_to_what_was_forgotten_are_not_told(venue: Books, snapshots: Snapshots) -> None:
+    snapshots.ask(["A", "B"])
+    wait_until(lambda: venue.asked == ["A"], "the first request")
+    snapshots.forget()
+    snapshots.ask(["C"])
+    venue.let_go.release(2)
+    assert [one.symbol for one in found(snapshots, 1)] == ["C"]
+    assert venue.asked == ["A", "C"]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from pipeline.books import Books, BookState, imbalance
+from pipeline.followed_book import BookCounts, FollowedBook
 from pipeline.orderbook import Change, ChecksumBook, NumberedBook, Snapshot
 from pipeline.venues.kraken_book import checksum
 
@@ -255,3 +256,31 @@ def test_what_a_connection_delivers_before_it_is_known_is_kept() -> None:
     made.start(snapshot(11), S)
     made.connect([2], 2, S)
     assert prices(made)[0] == 9.5
+
+
+@pytest.mark.parametrize(("levels", "again"), [(10, True), (11, False)])
+def test_book_in_doubt_is_proven_by_a_checksum_only_as_deep_as_that_reaches(
+    levels: int, *, again: bool
+) -> None:
+    book = ChecksumBook(25, lambda _asks, _bids: 0)
+    followed = FollowedBook(book, levels, BookCounts(), now_us=0, due_us=0)
+    side = [(Decimal(price), Decimal(1)) for price in range(1, 26)]
+    followed.take([Snapshot("A", side, side, checksum=0)], 0)
+    assert followed.believed
+    followed.doubt(S)
+    assert not followed.believed
+    followed.take([Change("A", side[:1], [], checksum=0)], 2 * S)
+    assert followed.believed == again
+    assert followed.wants(3 * S) != again
+
+
+def test_last_words_of_a_connection_that_is_gone_make_no_books() -> None:
+    books = Books(["A"], NumberedBook, 1, streamed=False)
+    change = Change("A", [], [], 1, 1)
+    books.connect([1], 1, 0)
+    books.connect([2], 2, S)
+    books.take(1, [change], S)
+    assert books.wanting(S) == {2: ["A"]}
+    books.connect([], None, 2 * S)
+    books.take(2, [change], 2 * S)
+    assert books.wanting(2 * S) == {}

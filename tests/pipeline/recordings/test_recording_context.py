@@ -74,19 +74,22 @@ def test_time_that_is_none_refutes_no_other(tmp_path: Path, absurd_ms: int) -> N
     assert ids_of(tmp_path, [(7, 0), (8, absurd_ms), (9, 1000)]) == [7, 9]
 
 
-def test_trade_of_another_market_refutes_nothing(tmp_path: Path) -> None:
+@pytest.mark.parametrize("rows", [1, 2, 100])
+def test_trades_are_judged_among_those_of_their_market(tmp_path: Path, rows: int) -> None:
     lines = [
         f'{{"s":"{symbol}","a":{i},"p":"2.0","q":"1.0","f":{i},"l":{i},"T":{T0_MS + ms},"m":true}}'
         for symbol, i, ms in [
             ("AUSDT", 7, 0),
-            ("AUSDT", 8, 2 * HOUR_MS),
-            ("BUSDT", 9, 10),
-            ("BUSDT", 10, 2 * HOUR_MS),
-            ("BUSDT", 11, 20),
+            ("BUSDT", 1, 3 * HOUR_MS),
+            ("AUSDT", 8, 2 * HOUR_MS),  # from the future, its neighbours those of another market
+            ("BUSDT", 2, 3 * HOUR_MS + 1),
+            ("AUSDT", 9, 1000),
+            ("BUSDT", 3, 6 * HOUR_MS),  # late, and the last of its market
+            ("AUSDT", 10, 2000),
         ]
     ]
-    found = read(write(tmp_path, "two.jsonl", "\n".join(lines) + "\n"))
-    assert found.rows["trade_id"].to_list() == [7, 8, 9, 11]
+    path = write(tmp_path, "two.jsonl", "\n".join(lines) + "\n")
+    assert read(path, None, rows).rows["trade_id"].to_list() == [7, 1, 2, 9, 3, 10]
 
 
 def test_leap_at_the_edge_of_a_part_is_seen_from_both_sides(tmp_path: Path) -> None:

@@ -203,19 +203,19 @@ def test_audit_with_books_counts_a_symbol_with_both_of_its_streams() -> None:
     assert audit.symbols == {"AA", "BB"}
 
 
-def test_snapshot_request_asks_for_500_levels() -> None:
+def test_snapshot_request_asks_for_100_levels() -> None:
     assert BOOKS.snapshot_request("BTCUSDT") == Request(
-        "https://api.example/api/v3/depth?symbol=BTCUSDT&limit=500", weight=25
+        "https://api.example/api/v3/depth?symbol=BTCUSDT&limit=100", weight=5
     )
 
 
-def test_book_of_the_venue_knows_no_more_than_the_500_levels_of_a_snapshot() -> None:
+def test_book_of_the_venue_knows_no_more_than_the_100_levels_of_a_snapshot() -> None:
     book = BOOKS.new_book()
-    levels = [(Decimal(price), Decimal(1)) for price in range(1, 501)]
-    book.apply(Snapshot("A", levels, levels[:499], last_id=1))
-    assert book.bids.knows(500)
-    assert not book.bids.knows(501)
-    assert book.asks.knows(501)
+    levels = [(Decimal(price), Decimal(1)) for price in range(1, 101)]
+    book.apply(Snapshot("A", levels, levels[:99], last_id=1))
+    assert book.bids.knows(100)
+    assert not book.bids.knows(101)
+    assert book.asks.knows(101)
 
 
 def test_book_of_the_venue_keeps_1000_changes_for_its_snapshot() -> None:
