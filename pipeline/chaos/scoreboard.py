@@ -44,13 +44,13 @@ class Sight:
     def shows(self, sign: Sign, before: Sight) -> bool:
         """Whether it shows a sign that was not there before."""
         return {
-            "connection": not self.connected or self.reconnects > before.reconnects,
-            "stale": self.stale,
-            "ids": self.pending > 0 or self.backfilled > before.backfilled,
+            "connection": self.connected < before.connected or self.reconnects > before.reconnects,
+            "stale": self.stale > before.stale,
+            "ids": self.pending > before.pending or self.backfilled > before.backfilled,
             "duplicates": self.duplicates > before.duplicates,
             "rejected": self.rejected > before.rejected,
-            "clock": self.skewed,
-            "lag": self.behind_s > LATE_S,
+            "clock": self.skewed > before.skewed,
+            "lag": self.behind_s > LATE_S >= before.behind_s,
             "none": False,
         }[sign]
 

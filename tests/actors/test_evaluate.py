@@ -72,8 +72,10 @@ def test_table_of_the_benchmark_cuts_no_name_in_a_narrow_terminal() -> None:
 
 
 @pytest.mark.parametrize("name", CHANGES)
-def test_every_change_of_the_ablation_is_a_configuration(name: str) -> None:
-    Config.model_validate({"symbols": ["AUSDT"], **CHANGES[name]})
+def test_every_change_of_the_ablation_is_another_configuration(name: str) -> None:
+    changed = Config.model_validate({"symbols": ["AUSDT"], **CHANGES[name]})
+    default = Config.model_validate({"symbols": ["AUSDT"]})
+    assert (changed == default) == (name == "as it is")
 
 
 def test_seeds_that_are_reported_are_not_those_that_parameters_were_chosen_on() -> None:

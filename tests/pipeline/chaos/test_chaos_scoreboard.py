@@ -56,8 +56,10 @@ _NOTHING_LOST: dict[str, object] = {"lost_ranges": [], "lost_untold": 0}
     ],
 )
 def test_sight_shows_a_sign_only_when_it_is_new(sign: str, change: dict[str, object]) -> None:
-    assert not WELL.shows(sign, WELL)  # type: ignore[arg-type]  # of the table above
-    assert replace(WELL, **change).shows(sign, WELL)  # type: ignore[arg-type]  # as above
+    disturbed = replace(WELL, **change)  # type: ignore[arg-type]  # of the table above
+    assert not WELL.shows(sign, WELL)  # type: ignore[arg-type]  # as above
+    assert disturbed.shows(sign, WELL)  # type: ignore[arg-type]  # as above
+    assert not disturbed.shows(sign, disturbed)  # type: ignore[arg-type]  # as above
 
 
 @pytest.mark.parametrize(
