@@ -86,7 +86,7 @@ def explain(alert: Mapping[str, Any], bars: pl.DataFrame, config: Config) -> Exp
     own = config.detector_of(symbol)
     samples = _samples(bars, end_us)
     detector = detector_of([own], config.plugins, config.sampling)
-    windows = Windows(detector.sums(), caps=detector.caps, timed=step_us is None)
+    windows = Windows(detector.sums(), trims=detector.trims, timed=step_us is None)
     columns = windows.push(samples)
     scores = detector.score(samples, columns, 0)
     parts: dict[str, Any] = {}

@@ -82,7 +82,7 @@ class MarketSeries:
         # After so many steps without a price nothing before them matters.
         self._reach = config.reach_us(self._every_us, sampling.forward_fill) // self._every_us
         self._detector = detector_of([config], plugins, sampling)
-        self._windows = Windows(self._detector.sums(), caps=self._detector.caps)
+        self._windows = Windows(self._detector.sums(), trims=self._detector.trims)
         self._spot = Spot([config], every_us=self._every_us)
         self._episodes = Episodes(
             [MARKET_SYMBOL],

@@ -104,7 +104,8 @@ class MultiHorizonConfig(EpisodesConfig):
         name: Of this detector, the default.
         horizons: What the tested returns span, from short to long; stretched where trades are few.
         window: Whose returns they are judged by; stretched likewise.
-        winsor: At so many scales a return counts in the scales to come, however large it was.
+        winsor: A return of more than so many scales is an outlier: it counts as one scale in the
+            scales to come.
         floor_bp: The least scale, in basis points.
         tick: The price step, half of which is the least scale, too; 0 if it is not known.
     """
@@ -116,7 +117,7 @@ class MultiHorizonConfig(EpisodesConfig):
         Field(min_length=1, max_length=8),
     ] = tuple(steps * SECOND for steps in HORIZON_STEPS)
     window: Annotated[int, between("10s", "7d"), WRITTEN] = WINDOW_STEPS * SECOND
-    winsor: Annotated[float, Field(ge=1)] = 3.0
+    winsor: Annotated[float, Field(ge=1)] = 4.0
     floor_bp: Annotated[float, Field(gt=0)] = 0.3
     tick: Annotated[float, Field(ge=0)] = 0.0
 
@@ -140,8 +141,8 @@ class MultiHorizonConfig(EpisodesConfig):
     def warm_up_us(self, step_us: int) -> int:
         """How much history makes the score of a symbol that is not stretched what it always is.
 
-        A window of returns over the longest horizon, each capped by the window before it. The score
-        is known sooner; but then the oldest of its returns have no cap yet.
+        A window of returns over the longest horizon, each judged by the window before it. The score
+        is known sooner; but then outliers among the oldest of its returns are not known yet.
         """
         return 2 * self.window + 3 * self.horizons[-1] + 2 * step_us
 

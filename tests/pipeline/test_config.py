@@ -62,7 +62,7 @@ def test_config_with_symbols_only_has_the_documented_defaults(tmp_path: Path) ->
             "name": "multi_horizon",
             "horizons": ["5s", "15s", "30s"],
             "window": "5m",
-            "winsor": 3.0,
+            "winsor": 4.0,
             "floor_bp": 0.3,
             "tick": 0.0,
         },

@@ -24,7 +24,7 @@ ROWS, LIVE = 400, 250
 
 
 def history(seed: int, jump: float = 0.0) -> pl.DataFrame:
-    """Bars of a market with fat tails: capped returns are in every window."""
+    """Bars of a market with fat tails: trimmed returns are in every window."""
     returns = np.random.default_rng(seed).standard_t(2, ROWS) * 1e-4
     returns[LIVE - 35] += jump
     close = 100 * np.exp(np.cumsum(returns))
@@ -54,7 +54,7 @@ def test_first_live_score_after_a_warm_start_is_that_of_a_batch_over_all_history
 def test_warm_start_asks_for_two_windows_and_three_longest_horizons() -> None:
     # Three steps more: a price before the first return, the step under way, and one to spare.
     assert CONFIG.warm_up_us == (2 * 30 + 3 * 7 + 3) * SECOND
-    # With history that makes a score known, a jump in its first ten seconds is not capped.
+    # With history that makes a score known, a jump in its first ten seconds is no outlier.
     bars = history(1, jump=0.05)
     whole = ShardEngine(CONFIG.symbols, CONFIG).extend(bars).features["score"][LIVE:]
     known = live_scores(bars, (30 + 2 * 7 + 3) * SECOND)
