@@ -47,9 +47,12 @@ def undisturbed(config: Config, report: Mapping[str, Mapping[str, Any]], *, unti
             rest,
             symbol,
             every_us=step_us,
-            start_us=open_us - config.warm_up_us,
+            start_us=open_us - config.warm_up_us - config.fitted_by_us(symbol),
             end_us=open_us,
         )
+        is_told = history["open_time"].to_physical() >= open_us - config.warm_up_us
+        engine.learn(history.filter(~is_told))
+        history = history.filter(is_told)
         told.append(engine.anchor(symbol, open_us, history))
         engine.expect(symbol, row["first_id"], row["last_id"])
         told.append(engine.step(trades))

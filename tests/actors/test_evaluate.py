@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -135,6 +136,10 @@ def test_evaluate_klines_with_budgets_and_events_tells_what_became_of_them(
     assert main(command) == 0
     tables = capsys.readouterr().out
     assert "mean of 2" in tables
+    by_symbol = report["all"]["budget_by_symbol"]["symbols"]
+    assert [row["alerts"]["minor"] for row in by_symbol.values()] == [17, 17]
+    assert re.search(r"BTCUSDT +│ 1 +│ 26\.\d │ 1\.\d\d \(17/13\.\d\)", tables)
+    assert "by chance" in tables
     assert "What another budget a day is worth" in tables
 
 
