@@ -135,7 +135,8 @@ class MultiHorizonConfig(EpisodesConfig):
         winsor: A return of more than so many scales is an outlier: it counts as one scale in the
             scales to come.
         floor_bp: The least scale, in basis points.
-        tick: The price step, half of which is the least scale, too; 0 if it is not known.
+        tick: The price step, half of which is the least scale, too. Null: a live run takes that of
+            the venue, and in history there is none.
     """
 
     name: Literal["multi_horizon"] = "multi_horizon"
@@ -147,7 +148,7 @@ class MultiHorizonConfig(EpisodesConfig):
     window: Annotated[int, between("10s", "7d"), WRITTEN] = WINDOW_STEPS * SECOND
     winsor: Annotated[float, Field(ge=1)] = 4.0
     floor_bp: Annotated[float, Field(gt=0)] = 0.3
-    tick: Annotated[float, Field(ge=0)] = 0.0
+    tick: Annotated[float, Field(ge=0)] | None = None
 
     @field_validator("horizons")
     @classmethod

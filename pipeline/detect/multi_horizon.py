@@ -48,7 +48,10 @@ class MultiHorizon:
     ) -> None:
         self._horizons = [horizon // every_us for horizon in configs[0].horizons]
         self._windows = np.array([config.window // every_us for config in configs])
-        self.trims = [Trim(each.winsor, each.floor_bp * 1e-4, each.tick) for each in configs]
+        self.trims = [
+            Trim(each.winsor, each.floor_bp * 1e-4, 0.0 if each.tick is None else each.tick)
+            for each in configs
+        ]
         self._floor = np.array([[trim.floor, trim.tick / 2] for trim in self.trims])
         # The oldest return of the scale of the longest horizon, and the tested one itself.
         self._reach = self._windows + 2 * self._horizons[-1]

@@ -40,7 +40,8 @@ def test_evaluate_ablation_changes_one_choice_at_a_time(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     by_trade_name = "no uniform clock: the classic score, trade by trade"
-    few = {name: CHANGES[name] for name in ("as it is", by_trade_name, "outliers stay", "no floor")}
+    names = ("as it is", by_trade_name, "outliers stay", "no floor", "price step not known")
+    few = {name: CHANGES[name] for name in names}
     monkeypatch.setattr("pipeline.evaluation.ablation.CHANGES", few)  # the others take as long
     assert main(["evaluate", "ablation", "--seeds", "700-700", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
@@ -52,6 +53,10 @@ def test_evaluate_ablation_changes_one_choice_at_a_time(
     assert untrimmed["aftershock_recall"] < 0.5 < as_it_is["aftershock_recall"]
     # Whatever is changed, it is the same as the default where it says nothing.
     assert changes["no floor"]["false_alarms_per_day"] == as_it_is["false_alarms_per_day"]
+    unknown = changes["price step not known"]
+    assert as_it_is["coarse_episodes_per_day"] < 1.0
+    assert unknown["coarse_episodes_per_day"] > 20.0
+    assert unknown["thin_episodes_per_day"] == as_it_is["thin_episodes_per_day"]
 
 
 def test_report_on_seeds_that_parameters_were_chosen_on_warns_of_them() -> None:

@@ -64,7 +64,7 @@ def test_config_with_symbols_only_has_the_documented_defaults(tmp_path: Path) ->
             "window": "5m",
             "winsor": 4.0,
             "floor_bp": 0.3,
-            "tick": 0.0,
+            "tick": None,
         },
         "overrides": {},
         "market": {"min_symbols": 3, "fold_within": "10s"},

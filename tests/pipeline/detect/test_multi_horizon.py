@@ -59,10 +59,11 @@ def test_score_needs_a_fifth_of_the_returns_of_its_window(window: int, known: in
 
 
 @pytest.mark.parametrize(
-    ("floor", "expected"), [({"floor_bp": 20.0}, 2.5), ({"tick": 0.4}, 2.5), ({"tick": 0.1}, 5.0)]
+    ("floor", "expected"),
+    [({"floor_bp": 20.0}, 2.5), ({"tick": 0.4}, 2.5), ({"tick": 0.1}, 5.0), ({"tick": None}, 5.0)],
 )
 def test_scale_is_never_below_the_floor_or_half_a_tick(
-    floor: dict[str, float], expected: float
+    floor: dict[str, float | None], expected: float
 ) -> None:
     close = alternating()
     close[-1] = close[-2] * np.exp(5e-3)
