@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from pipeline.board import BoardPlan, BoardSnapshot, BoardSource
     from pipeline.changes import Change, Outcome
-    from pipeline.config import BoardConfig, Config
+    from pipeline.config import Config
+    from pipeline.config_sections import BoardConfig
     from pipeline.delivery import Envelope
 
 logger = logging.getLogger(__name__)

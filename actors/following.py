@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping
 
     from actors.rest import RestClient
-    from pipeline.config import SymbolRule
+    from pipeline.config_sections import SymbolRule
     from pipeline.venues.protocol import Instrument, Venue
 
 logger = logging.getLogger(__name__)

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
     from pathlib import Path
     from threading import Event
 
-    from pipeline.config import BoardConfig, Config
+    from pipeline.config import Config
+    from pipeline.config_sections import BoardConfig
 
 logger = logging.getLogger(__name__)
 

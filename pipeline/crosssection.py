@@ -21,7 +21,8 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pipeline.config import Config, SamplingConfig
+    from pipeline.config import Config
+    from pipeline.config_sections import SamplingConfig
     from pipeline.detect.config import DetectorConfig
     from pipeline.market_series import MarketRows
     from pipeline.market_steps import Steps

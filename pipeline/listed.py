@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from pipeline.config import OverrideConfig
+from pipeline.config_sections import OverrideConfig
 from pipeline.detect.config import MultiHorizonConfig
 
 if TYPE_CHECKING:

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pipeline.config import SamplingConfig
+    from pipeline.config_sections import SamplingConfig
     from pipeline.detect.config import DetectorConfig
     from pipeline.detect.episodes import Episode
     from pipeline.market_steps import Steps

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from pipeline.analysis import Analysis
     from pipeline.bars import BarBuilder
     from pipeline.closed_bars import ClosedBars
-    from pipeline.config import SamplingConfig
+    from pipeline.config_sections import SamplingConfig
     from pipeline.eras import Stand
     from pipeline.health import Tallies
     from pipeline.ledger import Ledger

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from collections.abc import Collection, Mapping
 
-    from pipeline.config import SymbolRule
+    from pipeline.config_sections import SymbolRule
     from pipeline.venues.protocol import Instrument
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import polars as pl
 from pydantic import TypeAdapter, ValidationError
 
-from pipeline.config import Symbol
+from pipeline.config_sections import Symbol
 from pipeline.durations import format_duration
 from pipeline.errors import ConfigError, ReplayError
 from pipeline.recordings.inputs import open_input, read_chunks

@@ -12,7 +12,7 @@ from pipeline.plugins import load_detectors
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from pipeline.config import SamplingConfig
+    from pipeline.config_sections import SamplingConfig
     from pipeline.detect.config import DetectorConfig
     from pipeline.detect.protocol import Detector
 

@@ -14,7 +14,7 @@ import pytest
 from actors.exchange.server import ExchangeServer
 from actors.following import Following
 from actors.rest import RestClient
-from pipeline.config import SymbolRule
+from pipeline.config_sections import SymbolRule
 from pipeline.durations import MINUTE
 from pipeline.errors import ConfigError, VenueDisconnected
 from pipeline.market import SyntheticMarket

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from pipeline.config import Config, SymbolRule
+from pipeline.config import Config
 from pipeline.config_file import load_config
+from pipeline.config_sections import SymbolRule
 from pipeline.detect.config import BudgetConfig
 from pipeline.durations import HOUR, SECOND, format_duration
 from pipeline.errors import ConfigError

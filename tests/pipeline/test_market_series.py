@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from pipeline.config import SamplingConfig
+from pipeline.config_sections import SamplingConfig
 from pipeline.detect.config import MultiHorizonConfig
 from pipeline.market_series import MarketSeries
 from pipeline.market_steps import Steps

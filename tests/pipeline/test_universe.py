@@ -3,7 +3,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from pipeline.config import SymbolRule
+from pipeline.config_sections import SymbolRule
 from pipeline.universe import Turnover, turnover
 from pipeline.venues.protocol import Instrument
 
