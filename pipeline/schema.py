@@ -100,7 +100,11 @@ MARKET = pl.Schema(
     {
         "open_time": TIME,
         "log_return": pl.Float64(),  # null with fewer members than `market.min_symbols`
+        # What the detector takes, a price that was 1 when the coordinator started, with every mean
+        # return since: only the ratio of two of them says anything. Null without a return.
+        "close": pl.Float64(),
         "members": pl.Int32(),  # symbols with a return in it
+        "trades": pl.Int64(),  # of the members; null where no count is known
         "market_score": pl.Float64(),  # the detector's, never negative
         "direction": pl.Int8(),  # sign of the tested return
         "median_score": pl.Float64(),  # of the symbols' signed scores
