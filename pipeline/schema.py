@@ -112,6 +112,17 @@ MARKET = pl.Schema(
     }
 )
 
+#: One row a change of a symbol's volatility, as it was found. No alert: it has no severity.
+REGIME_CHANGES = pl.Schema(
+    {
+        "symbol": pl.String(),
+        "time": TIME,  # when the bar ended with which it was found
+        "direction": pl.Int8(),  # 1 risen, -1 fallen
+        "regime": pl.String(),  # then; null while unknown
+        "volatility": pl.Float64(),  # of the headline feature, annualised fraction; null if unknown
+    }
+)
+
 #: One row a symbol and step of the market at which it has a score.
 RESIDUALS = pl.Schema(
     {
