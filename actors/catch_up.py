@@ -14,7 +14,7 @@ from queue import Empty, SimpleQueue
 from typing import TYPE_CHECKING, TypeVar
 
 from actors.anchoring import Anchoring
-from actors.findings import Checked, Expected, Fetched, Stray, Unserved, Verified
+from actors.findings import Checked, Expected, Fetched, Past, Stray, Unserved, Verified
 from actors.rest import fetch_trades, newest_trade
 from pipeline.clock import VenueClock
 from pipeline.durations import SECOND
@@ -48,6 +48,9 @@ _CLOCK_EVERY_S = 5.0
 _AHEAD_US = 10 * SECOND
 _FIRST_CLOCK_EVERY_S = 0.5
 
+#: Pages of the past that wait for the thread that owns the engine.
+_PAGES = 16
+
 NO_TRADES = TRADES.to_frame()
 
 
@@ -56,7 +59,7 @@ class CatchUp:
 
     Args:
         symbols: Of the shard.
-        config: For the grid and the history that fills the longest window.
+        config: For the grid, the history that fills the longest window, and that of budgets.
         venue: What to ask for.
         rest: Asks it.
         feed: Opened once every symbol has its start; each new connection may have missed trades.
@@ -79,7 +82,7 @@ class CatchUp:
         self._feed = feed
         self._anchoring = Anchoring(config, venue, rest)
         self._clock_s = clock
-        #: At most one answer a symbol waits here, and what its start needs.
+        #: At most one answer a symbol waits here, what its start needs, and _PAGES of its past.
         self._found: SimpleQueue[Finding] = SimpleQueue()
         self._lock = threading.Lock()
         self._venue_clock = VenueClock(venue.clock_step_us)
@@ -207,6 +210,8 @@ class CatchUp:
         if self._clock_s() >= self._clock_due_s:
             self._accepted("time", self._read_clock, None)
         if not self._feed.started:
+            if not self._anchored and not self._fit_all():
+                return
             self._anchor_all()
         status = self._feed.status()
         with self._lock:
@@ -240,6 +245,22 @@ class CatchUp:
             running = self._venue_clock.speed is not None
         if not running:
             self._clock_due_s = self._clock_s() + _FIRST_CLOCK_EVERY_S
+
+    def _fit_all(self) -> bool:
+        """Find what budgets are fitted by, page by page; return whether that is done.
+
+        Before any symbol is anchored, as it may take minutes: what was traded since an anchor is
+        fetched trade by trade. While as many pages wait as may, nothing is asked for.
+        """
+        for symbol in self._symbols:
+            while self._found.qsize() < _PAGES and not self._stopping.is_set():
+                page = self._accepted(symbol, lambda: self._anchoring.past(symbol), None)  # noqa: B023 - called at once
+                if page is None:
+                    break
+                self._found.put(Past(page))
+            else:
+                return False
+        return True
 
     def _anchor_all(self) -> None:
         """Find where each symbol starts, and only then open the feed.

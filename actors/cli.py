@@ -245,9 +245,19 @@ def record(
 
 
 @app.command()
-def check(config: ConfigPath, *, settings: Settings = []) -> None:  # noqa: B006 - as above
+def check(
+    config: ConfigPath,
+    *,
+    settings: Settings = [],  # noqa: B006 - as above
+    live: Annotated[
+        bool, typer.Option(help="Ask the venue: the markets of a rule, and price steps.")
+    ] = False,
+) -> None:
     """Validate a configuration and print what is in effect."""
-    effective = load_config(config, settings).model_dump(mode="json")
+    from actors.alone import ask_listing  # noqa: PLC0415 - as above
+
+    valid = load_config(config, settings)
+    effective = (ask_listing(valid, str(config)).config if live else valid).model_dump(mode="json")
     typer.echo(
         yaml.safe_dump(effective, sort_keys=False, default_flow_style=None, width=100), nl=False
     )

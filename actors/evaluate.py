@@ -39,6 +39,7 @@ _OF_CHANGES = (
     "false episodes a day",
     "in a thin market",
     "in a still one",
+    "in coarse steps",
 )
 
 

@@ -11,7 +11,7 @@ from rich.progress import Progress
 from rich.table import Table
 
 from actors.html_report import write_html
-from pipeline.evaluation.budgets import SEVERITIES
+from pipeline.evaluation.budgets import FACTOR, SEVERITIES
 from pipeline.evaluation.klines import minutes_config, run_klines
 from pipeline.evaluation.known_events import read_events
 from pipeline.evaluation.months import ALL, months_report
@@ -60,6 +60,7 @@ def show_klines(
     console.print(_rates_line(together["rates"], len(together["at_edges"])))
     if "budget" in together:
         console.print(_budget_table(report, together["budget"]))
+        console.print(_symbols_table(together["budget_by_symbol"]))
     if "events" in together:
         console.print(_events_table(together["events"]))
         console.print(_trade_off_table("enter", "enter", together["trade_off"]))
@@ -101,6 +102,30 @@ def _budget_table(report: Mapping[str, Mapping[str, Any]], total: Mapping[str, A
         table.add_section()
         means = [_number(total["times_budget"][name]["mean"]) for name in SEVERITIES]
         table.add_row(f"mean of {total['files']}", f"{total['days']:.0f}", *means)
+    return table
+
+
+def _symbols_table(total: Mapping[str, Any]) -> Table:
+    """Return multiples of the budget by symbol, with how many there were of how many meant."""
+    table = Table(
+        "symbol", "files", "days", *SEVERITIES, title="The same by symbol, and alarms/budget"
+    )
+    for symbol, row in total["symbols"].items():
+        counts = [f"{row['alerts'][name]}/{row['expected'][name]:.1f}" for name in SEVERITIES]
+        times = [f"{row['times_budget'][name]:.2f}" for name in SEVERITIES]
+        cells = [f"{one} ({count})" for one, count in zip(times, counts, strict=True)]
+        table.add_row(symbol, str(row["files"]), f"{row['days']:.1f}", *cells)
+    over = total["times_budget"]
+    if over is not None:
+        table.add_section()
+        for key in ("mean", "least", "most"):
+            table.add_row(key, "", "", *(f"{over[name][key]:.2f}" for name in SEVERITIES))
+        table.add_row(
+            f"{FACTOR:g}x or 1/{FACTOR:g}", "", "",
+            *(", ".join(over[name]["beyond"]) or "none" for name in SEVERITIES),
+        )  # fmt: skip
+        by_chance = (f"{over[name]['beyond_by_chance']:.2f}" for name in SEVERITIES)
+        table.add_row("by chance", "", "", *by_chance)
     return table
 
 

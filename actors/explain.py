@@ -126,7 +126,7 @@ def _print(found: Explanation) -> None:
 
 def _horizon_table(found: Explanation) -> Table:
     table = Table(title="at the peak")
-    columns: Sequence[str] = ("over", "move bp", "scale bp", "uncapped", "score", "judged by")
+    columns: Sequence[str] = ("over", "move bp", "scale bp", "with outliers", "score", "judged by")
     for column in columns:
         table.add_column(column, justify="left" if column == "judged by" else "right")
     for one in found.horizons:

@@ -12,6 +12,13 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Past:
+    """Bars of a symbol from before what its start tells of: a page to fit its budget by."""
+
+    bars: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
 class Anchored:
     """Where a symbol starts: the first bar to build, the bars before it, the trades from it on."""
 
@@ -69,4 +76,4 @@ class Checked:
     behind: bool
 
 
-Finding = Anchored | Checked | Expected | Fetched | Stray | Unserved | Verified
+Finding = Anchored | Checked | Expected | Fetched | Past | Stray | Unserved | Verified

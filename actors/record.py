@@ -5,32 +5,27 @@ from __future__ import annotations
 import logging
 import random
 import time
-from pathlib import Path
 from typing import TYPE_CHECKING
-from urllib.parse import urlsplit
 
 import polars as pl
 
-from actors.allowance import Allowance
-from actors.budget import BANS_FILE, BudgetKeeper
+from actors.alone import ask_listing
 from actors.feed import Feed
-from actors.following import Following
 from actors.frame_buffer import FrameBuffer
 from actors.interruption import INTERRUPTED, interruption
 from actors.line import LineOptions
-from actors.listing import listed_instruments
 from actors.locking import locked
-from actors.rest import RestClient
 from actors.trust import trust_of
 from pipeline.backoff import Backoff
 from pipeline.durations import SECOND
-from pipeline.errors import ConfigError, CryptoctopusError
+from pipeline.errors import CryptoctopusError
 from pipeline.recordings.recorder import Recorder
-from pipeline.venues.registry import venue_for
 
 if TYPE_CHECKING:
+    from pathlib import Path
     from threading import Event
 
+    from actors.allowance import Allowance
     from pipeline.config import Config
     from pipeline.venues.protocol import Venue
 
@@ -55,26 +50,8 @@ def run_record(
         CryptoctopusError: The directory cannot be used, or the venue not be asked.
     """
     interrupted = interruption()
-    if config.venue.is_built_in:
-        problem = "expected a venue that runs, found none: give websocket_url and rest_url"
-        raise ConfigError(config_path, [f"venue: {problem}"])
-    venue = venue_for(
-        config.venue.name,
-        websocket_url=config.venue.websocket_url,
-        rest_url=config.venue.rest_url,
-    )
-    host = urlsplit(venue.time_request().url).netloc
-    bans = Path(config.storage.directory) / BANS_FILE
-    keeper = BudgetKeeper(venue.limits, host, bans)
-    allowance = Allowance(keeper, venue.limits, venue.used_weight)
-    rest = RestClient(allowance, trust=trust_of(config.venue.ca_file))
-    if config.symbol_rule is None:
-        listed_instruments(venue, rest, config.symbols, config_path)
-    else:
-        chosen = Following(venue, rest, config.symbol_rule).begin(config_path)
-        symbols = tuple(instrument.symbol for instrument in chosen)
-        config = config.model_copy(update={"symbols": symbols})
-        logger.info("recording what the rule chooses now: %s", " ".join(symbols))
+    config, venue, allowance = ask_listing(config, config_path)
+    logger.info("recording %s", " ".join(config.symbols))
     try:
         out.mkdir(parents=True, exist_ok=True)
         with locked(out / ".lock", f"--out {out}: another recording is made here"):

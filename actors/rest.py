@@ -164,28 +164,42 @@ def fetch_bars(
     """Return the BARS with `start_us <= open_time < end_us` that the venue serves, in time order.
 
     Raises:
-        VenueError: As `RestClient.get` says, the venue has no such bars, or an answer is not a page
-            of them.
+        VenueError: As `fetch_page_of_bars`.
     """
-    pages = []
+    pages = [BARS.to_frame()]
     next_us = start_us
     while next_us < end_us:
-        body = rest.get(
-            venue.bars_request(symbol, every_us=every_us, start_us=next_us, end_us=end_us)
+        page, next_us = fetch_page_of_bars(
+            venue, rest, symbol, every_us=every_us, start_us=next_us, end_us=end_us
         )
-        page = venue.parse_bars(body, symbol)
         pages.append(page)
-        if page.height < venue.bars_page:
-            break
+    return pl.concat(pages)
+
+
+def fetch_page_of_bars(
+    venue: Venue, rest: RestClient, symbol: str, *, every_us: int, start_us: int, end_us: int
+) -> tuple[pl.DataFrame, int]:
+    """Return the first page of what `fetch_bars` returns, and where the next one starts.
+
+    That is at `end_us` or after it when there is none.
+
+    Raises:
+        VenueError: As `RestClient.get` says, the venue has no such bars, or the answer is not a
+            page of them.
+    """
+    body = rest.get(venue.bars_request(symbol, every_us=every_us, start_us=start_us, end_us=end_us))
+    page = venue.parse_bars(body, symbol)
+    next_us = end_us
+    if page.height >= venue.bars_page:
         last_us = _last_us(page, "open_time")
-        if last_us < next_us:
-            raise VenueError(f"{symbol}: expected bars from {next_us} us, found up to {last_us} us")
+        if last_us < start_us:
+            raise VenueError(
+                f"{symbol}: expected bars from {start_us} us, found up to {last_us} us"
+            )
         next_us = last_us + every_us
-    bars = pl.concat(pages) if pages else BARS.to_frame()
     # A venue may take no end.
-    return bars.filter(
-        pl.col("open_time").to_physical().is_between(start_us, end_us, closed="left")
-    )
+    opens_us = pl.col("open_time").to_physical()
+    return page.filter(opens_us.is_between(start_us, end_us, closed="left")), next_us
 
 
 def _last_us(page: pl.DataFrame, column: str) -> int:

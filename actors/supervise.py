@@ -21,6 +21,7 @@ from actors.session import COORDINATOR
 from actors.trust import trust_of
 from pipeline.board import board_plan
 from pipeline.errors import ClusterError
+from pipeline.listed import as_listed
 from pipeline.roster import Roster
 from pipeline.sharding import plan_shards
 from pipeline.venues.registry import venue_for
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
     from pipeline.changes import Change
     from pipeline.config import Config
     from pipeline.sharding import Shard
-    from pipeline.venues.protocol import Instrument, Venue
+    from pipeline.venues.protocol import Venue
 
 logger = logging.getLogger(__name__)
 
@@ -113,7 +114,7 @@ class Pipeline:
         else:
             self._following = Following(venue, rest, config.symbol_rule)
             instruments = self._following.begin(self._config_path)
-            config = config.model_copy(update={"symbols": _names(instruments)})
+        config = as_listed(config, instruments)
         self._plan = board_plan(config, instruments, {})
         self._coordinator = deployment.start_coordinator(self._plan, config)
         url = self._serve_board()
@@ -234,11 +235,11 @@ class Pipeline:
         change = None if self._following is None else self._following.look()
         if change is None or self._coordinator is None:
             return
-        names = _names(change.entered)
+        names = [instrument.symbol for instrument in change.entered]
         logger.info("markets changed entered=%s ended=%s", names, dict(change.ended))
         new, over = self._roster.change(change.entered, change.ended)
         instruments = self._roster.instruments
-        self._config = self._config.model_copy(update={"symbols": _names(instruments)})
+        self._config = as_listed(self._config, instruments)
         self._plan = board_plan(self._config, instruments, self._roster.ended)
         self._coordinator.replan.remote(self._plan, self._config)
         for name in over:
@@ -319,10 +320,6 @@ def _raise_if_dead(name: str, error: Exception) -> None:
     if isinstance(error, ActorDiedError):
         cause = str(error).partition("\n")[0]
         raise ClusterError(f"actor {name} is lost for good: {cause}") from error
-
-
-def _names(instruments: Sequence[Instrument]) -> tuple[str, ...]:
-    return tuple(instrument.symbol for instrument in instruments)
 
 
 def _here(config: Config) -> Config:

@@ -16,7 +16,16 @@ from actors.book_keeping import ROOM, BookKeeping
 from actors.catch_up import NO_TRADES, CatchUp
 from actors.delivery import Delivery
 from actors.feed import Feed
-from actors.findings import Anchored, Checked, Expected, Fetched, Stray, Unserved, Verified
+from actors.findings import (
+    Anchored,
+    Checked,
+    Expected,
+    Fetched,
+    Past,
+    Stray,
+    Unserved,
+    Verified,
+)
 from actors.frame_buffer import FrameBuffer, SortingSink
 from actors.intake import Intake
 from actors.line import LineOptions
@@ -244,12 +253,11 @@ class SymbolWorker:
         fetched = [NO_TRADES]
         for finding in self._catch_up.findings():
             match finding:
-                case Anchored(symbol, open_us, history, trades):
-                    if open_us is not None:
-                        self._report(self._engine.anchor(symbol, open_us, history))
-                        # They are admitted with what else was found: say where the ids start.
-                        self._engine.expect(symbol, *trades["trade_id"].gather([0, -1]))
-                        fetched.append(trades)
+                case Past(bars):
+                    self._engine.learn(bars)
+                case Anchored(trades=trades):
+                    self._anchor(finding)
+                    fetched.append(trades)
                 case Fetched(_, trades):
                     fetched.append(trades)
                 case Expected(symbol, first_id, last_id):
@@ -265,6 +273,13 @@ class SymbolWorker:
                     self._begun = True
                     self._intake.care.verified(request)
         return pl.concat(fetched)
+
+    def _anchor(self, start: Anchored) -> None:
+        """Start a symbol, and report its history; nothing for one that never traded."""
+        if start.open_us is not None:
+            self._report(self._engine.anchor(start.symbol, start.open_us, start.history))
+            # They are admitted with what else was found: say where the ids start.
+            self._engine.expect(start.symbol, *start.trades["trade_id"].gather([0, -1]))
 
     def _take_trades(self) -> pl.DataFrame:
         """Return what the feed read, once it is known where every symbol's ids start."""

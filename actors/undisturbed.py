@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from actors.listing import listed_instruments
 from actors.rest import RestClient, fetch_bars, fetch_trades
 from pipeline.analysis import join_results
 from pipeline.chaos.truth import Truth
 from pipeline.engine import ShardEngine
+from pipeline.listed import as_listed
 from pipeline.schema import TRADES
 from pipeline.venues.registry import venue_for
 
@@ -34,6 +36,8 @@ def undisturbed(config: Config, report: Mapping[str, Mapping[str, Any]], *, unti
         rest_url=config.venue.rest_url,
     )
     rest = RestClient()
+    # As the pipeline did.
+    config = as_listed(config, listed_instruments(venue, rest, config.symbols, "undisturbed"))
     engine = ShardEngine(config.symbols, config)
     told = []
     step_us = config.sampling.step_us or 1
@@ -47,9 +51,12 @@ def undisturbed(config: Config, report: Mapping[str, Mapping[str, Any]], *, unti
             rest,
             symbol,
             every_us=step_us,
-            start_us=open_us - config.warm_up_us,
+            start_us=open_us - config.warm_up_us - config.fitted_by_us(symbol),
             end_us=open_us,
         )
+        is_told = history["open_time"].to_physical() >= open_us - config.warm_up_us
+        engine.learn(history.filter(~is_told))
+        history = history.filter(is_told)
         told.append(engine.anchor(symbol, open_us, history))
         engine.expect(symbol, row["first_id"], row["last_id"])
         told.append(engine.step(trades))

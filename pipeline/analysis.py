@@ -91,7 +91,7 @@ class Analysis:
         self._windows = Windows(
             [[*statistics.sums, *own, *others] for own in of_detector],
             statistics.half_lives,
-            self._detector.caps,
+            self._detector.trims,
             timed=self._step_us is None,
         )
         self._regimes: Regimes | None = None

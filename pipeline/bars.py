@@ -79,8 +79,9 @@ class BarBuilder:
             self._begin(index)
 
     def anchor(self, index: int, open_us: int) -> None:
-        """Take it that the first bar of a symbol that had none opens at `open_us`."""
-        go_on(self._symbols[index], open_us // self._every_us, self._limits)
+        """Take it that the first bar of a symbol opens at `open_us`; if it had one, it goes on."""
+        if self.next_step(index) == NEVER:
+            go_on(self._symbols[index], open_us // self._every_us, self._limits)
 
     def push(
         self, trades: TradeColumns, clock_us: NDArray[np.int64], lost: NDArray[np.bool_]

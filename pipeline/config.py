@@ -415,6 +415,11 @@ class Config(Section):
         detectors = [detector.warm_up_us(step_us) for detector in self.detectors]
         return max(self.feature_table().reach_us, *detectors) + step_us
 
+    def fitted_by_us(self, symbol: str) -> int:
+        """How much history a live start fits a symbol's budget by, before what fills windows."""
+        budget = self.detector_of(symbol).budget
+        return 0 if budget is None else budget.history
+
     @property
     def silence_us(self) -> int:
         """How long after a trade nothing is known of a symbol any more; where there is a grid."""

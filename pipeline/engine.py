@@ -97,13 +97,25 @@ class ShardEngine:
             **self._analysis.stages,
         }
 
+    def learn(self, bars: pl.DataFrame) -> None:
+        """Apply bars from before what `anchor` will tell of: windows and thresholds know them.
+
+        Nothing is published, and no alert of then is told, but that of an episode which goes on.
+        Memory grows with the bars of a call: a long past comes in pages.
+
+        Args:
+            bars: BARS of symbols that are not anchored yet, as `extend` takes them.
+        """
+        self._analysis.publish(self._sampler.extend(bars, self._symbol_type))
+
     def anchor(self, symbol: str, open_us: int, history: pl.DataFrame) -> StepResult:
         """Start a symbol at a grid step, with every trade from there on to come.
 
         Args:
             symbol: One of the shard's, before its first trade.
             open_us: Open time of the first bar to build from trades.
-            history: BARS of the steps just before, in time order; may be empty.
+            history: BARS of the steps just before, after those it has learnt from, in time order;
+                may be empty.
 
         Returns:
             What the history says, as if it had been built from trades.

@@ -120,7 +120,7 @@ def recomputed(
     step_us, samples = config.sampling.step_us, recorded.samples
     start, peak = (_row_at(alert, moment, recorded) for moment in ("start_time", "peak_time"))
     detector = detector_of([own], config.plugins, config.sampling)
-    windows = Windows(detector.sums(), caps=detector.caps, timed=step_us is None)
+    windows = Windows(detector.sums(), trims=detector.trims, timed=step_us is None)
     columns = windows.push(samples)
     scores = detector.score(samples, columns, 0)
     parts: dict[str, Any] = {}

@@ -81,7 +81,7 @@ class MarketSeries:
         self._exit = config.exit
         self._samples = MarketSamples(config, sampling)
         self._detector = detector_of([config], plugins, sampling)
-        self._windows = Windows(self._detector.sums(), caps=self._detector.caps)
+        self._windows = Windows(self._detector.sums(), trims=self._detector.trims)
         self._spot = Spot([config], every_us=self._every_us)
         self._episodes = Episodes(
             [MARKET_SYMBOL],

@@ -24,11 +24,11 @@ Summand = Literal[
     "deviations",
     "products",
     "signed_products",
-    "capped_squares",
+    "trimmed_squares",
     "trades",
 ]
 
-_OVER_HORIZONS = (layout.HORIZON_RETURNS, layout.CAPPED_RETURNS)
+_OVER_HORIZONS = (layout.HORIZON_RETURNS, layout.TRIMMED_RETURNS)
 
 _OF = {
     "returns": layout.VALUES,
@@ -36,7 +36,7 @@ _OF = {
     "deviations": layout.DEVIATIONS,
     "products": layout.PRODUCTS,
     "signed_products": layout.SIGNED_PRODUCTS,
-    "capped_squares": layout.SQUARES,
+    "trimmed_squares": layout.SQUARES,
     "trades": layout.VALUES,
 }
 
@@ -52,7 +52,7 @@ class RollingSum:
     Attributes:
         of: `returns`; their `squares`; squared `deviations` from their mean; `products` of the
             sizes of neighbouring returns, both in the window; `signed_products` likewise;
-            `capped_squares`: of returns no larger than their cap; `trades`.
+            `trimmed_squares`: of returns whose outliers are trimmed, see `Trim`; `trades`.
         length: Samples in the window.
         duration_us: Or the samples of (t - duration, t], t being the newest sample's time. Samples
             of the same time enter one by one, as they arrived.
@@ -78,19 +78,19 @@ class RollingSum:
 
     @property
     def scale(self) -> RollingSum:
-        """The sum that gives the cap of `capped_squares`: of squares over the same window."""
+        """The sum by which `trimmed_squares` know outliers: of squares over the same window."""
         return RollingSum(
             "squares", self.length, self.duration_us, self.lag, self.horizon, self.need
         )
 
 
 @dataclass(frozen=True, slots=True)
-class Cap:
-    """How returns are capped (winsorised) before their squares are summed.
+class Trim:
+    """Which returns are outliers: each counts as one root mean square where squares are summed.
 
     Attributes:
-        sigmas: At so many root mean squares of the window that ends `lag` samples before;
-            uncapped while that is unknown.
+        sigmas: Beyond so many root mean squares of the window that ends `lag` samples before; none
+            is one while that is unknown.
         floor: The least a root mean square counts as.
         tick: The price step: half of it over the price is the least, too.
     """
@@ -109,10 +109,10 @@ def check(own: Sequence[RollingSum], alike: Sequence[RollingSum], *, timed: bool
             raise ValueError(f"expected a length, or with times a duration, found {one}")
         if one.horizon < 1 or one.lag < 0:
             raise ValueError(f"expected a horizon of one step or more and no lead, found {one}")
-        if one.needed < 1 and one.of in {"deviations", "capped_squares"}:  # means are taken
+        if one.needed < 1 and one.of in {"deviations", "trimmed_squares"}:  # means are taken
             raise ValueError(f"expected to need at least one term, found {one}")
-        if one.of == "capped_squares" and one.scale not in own[:at]:
-            raise ValueError(f"expected {one.scale} before what it caps, found {one}")
+        if one.of == "trimmed_squares" and one.scale not in own[:at]:
+            raise ValueError(f"expected {one.scale} before what it trims, found {one}")
 
 
 def tapes_of(
@@ -128,8 +128,8 @@ def tapes_of(
         kind = layout.STEP_RETURNS
         if one.of == "trades":
             kind = layout.TRADES
-        elif one.of == "capped_squares":
-            kind = layout.CAPPED_RETURNS
+        elif one.of == "trimmed_squares":
+            kind = layout.TRIMMED_RETURNS
         elif one.horizon > 1:
             kind = layout.HORIZON_RETURNS
         alike = (
@@ -137,7 +137,7 @@ def tapes_of(
             for t, (held, asked) in enumerate(keys)
             if held == kind
             and all(own[asked].horizon == own[at].horizon for own in sums)
-            and (kind != layout.CAPPED_RETURNS or sums[0][asked].scale == one.scale)
+            and (kind != layout.TRIMMED_RETURNS or sums[0][asked].scale == one.scale)
         )
         tape = 0 if kind == layout.STEP_RETURNS else next(alike, len(keys))
         if tape == len(keys):
@@ -162,7 +162,7 @@ def tapes_of(
     table[:, layout.START] = np.cumsum(capacity) - capacity
     table[:, layout.CAPACITY], table[:, layout.REACH] = capacity, reach
     table[:, layout.SCALE] = [
-        sums[0].index(sums[0][at].scale) if kind == layout.CAPPED_RETURNS else 0
+        sums[0].index(sums[0][at].scale) if kind == layout.TRIMMED_RETURNS else 0
         for kind, at in keys
     ]
     return table, horizon, kinds

@@ -32,7 +32,7 @@ from pipeline.detect.horizons import floor_of, horizon_scores, horizon_sums
 from pipeline.durations import SECOND, parse_duration
 from pipeline.features import annualised
 from pipeline.window_statistics import Statistics, statistic_named
-from pipeline.windows import Cap, RollingSum, Samples, Windows
+from pipeline.windows import RollingSum, Samples, Trim, Windows
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
@@ -163,7 +163,7 @@ class WindowExpressions:
         window: str | int,
         *,
         every: str = "1s",
-        cap: Cap = Cap(),  # noqa: B008 - frozen
+        trim: Trim = Trim(),  # noqa: B008 - frozen
         need: int | None = None,
     ) -> pl.Expr:
         """Return the multi-horizon return score: see `pipeline.detect.horizons`.
@@ -172,7 +172,7 @@ class WindowExpressions:
             horizons: What the tested returns span, ascending; durations or samples.
             window: Whose returns a tested one is judged by.
             every: The grid step.
-            cap: How those are winsorised, and the least scale.
+            trim: Which of those are outliers, and the least scale.
             need: Known returns without which a scale is unknown; null for a fifth of the window.
 
         Returns:
@@ -188,9 +188,9 @@ class WindowExpressions:
 
         def compute(series: Sequence[pl.Series]) -> pl.Series:
             close = _prices(series[0])
-            windows = Windows([horizon_sums(steps, length, needed)], caps=[cap])
+            windows = Windows([horizon_sums(steps, length, needed)], trims=[trim])
             signed, which = horizon_scores(
-                windows.push(_samples(close, None)), steps, floor_of(cap, close)
+                windows.push(_samples(close, None)), steps, floor_of(trim, close)
             )
             known = ~np.isnan(signed)
             result = pl.DataFrame(

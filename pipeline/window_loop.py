@@ -9,7 +9,6 @@ import numpy as np
 from pipeline.compiled import compiled, inlined
 from pipeline.window_sums import enter, retell, roll, roll_timed, store
 from pipeline.window_tapes import (
-    CAPPED_RETURNS,
     DEVIATIONS,
     DURATION_US,
     FIRST_US,
@@ -29,17 +28,18 @@ from pipeline.window_tapes import (
     SQUARES,
     START,
     TAPE,
+    TRIMMED_RETURNS,
     VALUES,
-    cap,
     make_room,
     record,
     span_horizons,
+    trim,
 )
 
 #: Weights of an EWMA below this, a thousand half-lives without a return, say nothing any more.
 FAINTEST = 1e-290
 
-_SETTINGS = (  # tapes, horizons on them, sums, windows, caps, half-lives, are times known, longest
+_SETTINGS = (  # tapes, horizons on them, sums, windows, trims, half-lives, are times known, longest
     "Tuple((int64[:,::1], int64[:,::1], int64[:,::1], int64[:,:,::1], float64[:,::1],"
     " float64[::1], boolean, int64))"
 )
@@ -147,8 +147,8 @@ def advance(at: Any, starts: Any, rows: Any, settings: Any, state: Any, out: Any
         for k in range(len(kinds)):
             if kinds[k, LEAD] != k:
                 continue
-            if tapes[kinds[k, TAPE], KIND] == CAPPED_RETURNS:
-                cap(s, kinds[k, TAPE], at, count, rows, settings, state, out)
+            if tapes[kinds[k, TAPE], KIND] == TRIMMED_RETURNS:
+                trim(s, kinds[k, TAPE], at, count, rows, settings, state, out)
             _advance_sum(s, k, at, count, rows, settings, state, out)
         _decay(s, at, count, rows, settings, state, out)
         for t in range(len(tapes)):

@@ -29,8 +29,8 @@ MISSING = np.iinfo(np.int64).min
 PIECE = 512
 
 # What a tape holds, and the columns that describe it: what, where it starts in a symbol's storage,
-# how many values have room, how many must stay, and for caps the sum that gives their scale.
-STEP_RETURNS, HORIZON_RETURNS, CAPPED_RETURNS, TRADES, TIMES = range(5)
+# how many values have room, how many must stay, and for trimmed ones the sum that tells outliers.
+STEP_RETURNS, HORIZON_RETURNS, TRIMMED_RETURNS, TRADES, TIMES = range(5)
 KIND, START, CAPACITY, REACH, SCALE = range(5)
 
 # What a sum adds up, the columns that describe it, and those of its window. A sum can be told of
@@ -48,7 +48,7 @@ TOP, TERMS, LEFT = range(3)
 # the newest sample.
 SEEN, SOUND, WAS_COMPLETE, FIRST_US, NEWEST_US = range(5)
 
-# Per symbol, what caps are made of.
+# Per symbol, what outliers are told by.
 SIGMAS, FLOOR, HALF_TICK = range(3)
 
 
@@ -175,7 +175,7 @@ def span_horizons(s: Any, count: Any, settings: Any, state: Any) -> None:
 
 
 @inlined
-def cap(
+def trim(
     s: Any,
     t: Any,
     first: Any,
@@ -185,11 +185,11 @@ def cap(
     state: Any,
     out: Any,
 ) -> None:
-    """Put capped returns on their tape: as sizes, at most so many root mean squares.
+    """Put trimmed returns on their tape: as sizes, an outlier's being one root mean square.
 
-    The cap is made of exact sums and turned back into an integer before it is summed.
+    That is made of exact sums and turned back into an integer before it is summed.
     """
-    tapes, kinds, caps = settings[0], settings[2], settings[4]
+    tapes, kinds, trims = settings[0], settings[2], settings[4]
     tape, fill = state[0], state[1]
     order, price = rows[1], rows[3]
     k = tapes[t, SCALE]
@@ -200,9 +200,9 @@ def cap(
         if size != MISSING:
             size = abs(size)
             if not np.isnan(out[2][k, row]):
-                floor = max(caps[s, FLOOR], caps[s, HALF_TICK] / price[row])
+                floor = max(trims[s, FLOOR], trims[s, HALF_TICK] / price[row])
                 square = max(out[2][k, row] / out[3][k, row], floor * floor)
-                limit = caps[s, SIGMAS] * np.sqrt(square)
-                if limit < MAX_RETURN:
-                    size = min(size, np.int64(np.rint(limit / UNIT)))
+                scale = np.sqrt(square)
+                if size * UNIT > trims[s, SIGMAS] * scale:
+                    size = np.int64(np.rint(scale / UNIT))
         tape[s, tapes[t, START] + fill[s, t] + j] = size

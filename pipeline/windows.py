@@ -15,7 +15,7 @@ import numpy as np
 
 from pipeline import window_loop as loop
 from pipeline import window_tapes as layout
-from pipeline.rolling_sums import ENOUGH, Cap, RollingSum, check, kinds_of, tapes_of
+from pipeline.rolling_sums import ENOUGH, RollingSum, Trim, check, kinds_of, tapes_of
 from pipeline.window_tapes import MAX_RETURN, MISSING, UNIT
 
 if TYPE_CHECKING:
@@ -27,9 +27,9 @@ __all__ = [
     "ENOUGH",
     "MAX_RETURN",
     "UNIT",
-    "Cap",
     "RollingSum",
     "Samples",
+    "Trim",
     "WindowColumns",
     "Windows",
 ]
@@ -83,7 +83,7 @@ class Windows:
     Args:
         sums: Per symbol, its sums: of the same kinds and horizons in the same order for each.
         half_lives: Of EWMAs: in samples, or in seconds if `timed`.
-        caps: Per symbol, for `capped_squares`; each of those needs its `scale` before it.
+        trims: Per symbol, for `trimmed_squares`; each of those needs its `scale` before it.
         timed: Whether samples come at any time, each a trade, rather than one a grid step.
 
     Raises:
@@ -94,7 +94,7 @@ class Windows:
         self,
         sums: Sequence[Sequence[RollingSum]],
         half_lives: Sequence[float] = (),
-        caps: Sequence[Cap] | None = None,
+        trims: Sequence[Trim] | None = None,
         *,
         timed: bool = False,
     ) -> None:
@@ -105,7 +105,7 @@ class Windows:
             raise ValueError(f"expected half-lives above zero, found {half_lives}")
         tapes, horizon, runs_over = tapes_of(sums, timed=timed)
         kinds = kinds_of(sums, runs_over)
-        caps = [Cap()] * symbols if caps is None else caps
+        trims = [Trim()] * symbols if trims is None else trims
         self._settings = (
             tapes,
             horizon,
@@ -114,7 +114,7 @@ class Windows:
                 [[(s.length, s.lag, s.needed, s.duration_us) for s in own] for own in sums],
                 dtype=np.int64,
             ).reshape(symbols, count, 4),
-            np.array([[cap.sigmas, cap.floor, cap.tick / 2] for cap in caps]),
+            np.array([[trim.sigmas, trim.floor, trim.tick / 2] for trim in trims]),
             np.array(half_lives, dtype=np.float64),
             timed,
             int(tapes[:, layout.REACH].max()),

@@ -16,7 +16,7 @@ from pydantic import (
 
 from pipeline.config_fields import LISTED, WRITTEN, Section, between, written_step_us
 from pipeline.detect.stretch import levels_of
-from pipeline.durations import SECOND, format_duration, parse_duration
+from pipeline.durations import MINUTE, SECOND, format_duration, parse_duration
 from pipeline.rates import Rate, parse_rate
 
 #: Of the score on a grid of a second: five seconds to half a minute, judged by five minutes.
@@ -39,12 +39,28 @@ class SeverityConfig(Section):
 _Rate = Annotated[Rate, BeforeValidator(parse_rate), PlainSerializer(str)]
 
 
+#: More grid steps of a symbol than this are not fetched to fit its budget by: a hundred megabytes.
+MOST_FITTED_STEPS = 1_000_000
+
+#: Minutes are cheap to fetch, eleven requests for a week; a day of seconds is 87.
+_FITTED_BY_MINUTES, _CHEAP_STEP_US = "7d", MINUTE
+
+
 class BudgetConfig(Section):
-    """How many episodes of a symbol there should be, on average, of each severity or worse."""
+    """How many episodes of a symbol there should be, on average, of each severity or worse.
+
+    Attributes:
+        minor: Of any severity.
+        major: Of major ones and critical ones.
+        critical: Of critical ones.
+        history: How much of the past a live start fits thresholds by, before what fills windows; if
+            not given, a week where `sampling.every` is a minute or more, else none.
+    """
 
     minor: _Rate
     major: _Rate
     critical: _Rate
+    history: Annotated[int, between("0s", "60d"), WRITTEN] = 0
 
     @model_validator(mode="before")
     @classmethod
@@ -55,6 +71,18 @@ class BudgetConfig(Section):
             "expected minor, major and critical, such as "
             f"{{minor: 0.5/d, major: 3/30d, critical: 1/30d}}, found {raw!r}"
         )
+
+    def problems_on(self, step_us: int | None) -> list[str]:
+        """Return what does not fit a grid of so long a step; null is a sample for every trade."""
+        if self.history == 0:
+            return []
+        found = f"found {format_duration(self.history)}"
+        if step_us is None:
+            return [f"budget.history: expected 0s where every trade is a sample, {found}"]
+        if self.history > MOST_FITTED_STEPS * step_us:
+            most = f"{MOST_FITTED_STEPS:,} steps of sampling.every {format_duration(step_us)}"
+            return [f"budget.history: expected at most {most}, {found}"]
+        return []
 
     @model_validator(mode="after")
     def _ever_rarer(self) -> Self:
@@ -104,9 +132,11 @@ class MultiHorizonConfig(EpisodesConfig):
         name: Of this detector, the default.
         horizons: What the tested returns span, from short to long; stretched where trades are few.
         window: Whose returns they are judged by; stretched likewise.
-        winsor: At so many scales a return counts in the scales to come, however large it was.
+        winsor: A return of more than so many scales is an outlier: it counts as one scale in the
+            scales to come.
         floor_bp: The least scale, in basis points.
-        tick: The price step, half of which is the least scale, too; 0 if it is not known.
+        tick: The price step, half of which is the least scale, too. Null: a live run takes that of
+            the venue, and in history there is none.
     """
 
     name: Literal["multi_horizon"] = "multi_horizon"
@@ -116,9 +146,9 @@ class MultiHorizonConfig(EpisodesConfig):
         Field(min_length=1, max_length=8),
     ] = tuple(steps * SECOND for steps in HORIZON_STEPS)
     window: Annotated[int, between("10s", "7d"), WRITTEN] = WINDOW_STEPS * SECOND
-    winsor: Annotated[float, Field(ge=1)] = 3.0
+    winsor: Annotated[float, Field(ge=1)] = 4.0
     floor_bp: Annotated[float, Field(gt=0)] = 0.3
-    tick: Annotated[float, Field(ge=0)] = 0.0
+    tick: Annotated[float, Field(ge=0)] | None = None
 
     @field_validator("horizons")
     @classmethod
@@ -140,8 +170,8 @@ class MultiHorizonConfig(EpisodesConfig):
     def warm_up_us(self, step_us: int) -> int:
         """How much history makes the score of a symbol that is not stretched what it always is.
 
-        A window of returns over the longest horizon, each capped by the window before it. The score
-        is known sooner; but then the oldest of its returns have no cap yet.
+        A window of returns over the longest horizon, each judged by the window before it. The score
+        is known sooner; but then outliers among the oldest of its returns are not known yet.
         """
         return 2 * self.window + 3 * self.horizons[-1] + 2 * step_us
 
@@ -215,7 +245,7 @@ def suited_to(every: object, raw: object) -> object:
     """Return a detector as it was written, with what suits the samples where nothing is said.
 
     Where every trade is a sample that is the classic one; on a grid coarser than a second, horizons
-    and window of as many steps.
+    and window of as many steps; on one of a minute or more, a week for a budget to be fitted by.
 
     Args:
         every: `sampling.every`, as it was written.
@@ -226,7 +256,11 @@ def suited_to(every: object, raw: object) -> object:
     if every == "trade":
         return {"name": "zscore", **raw}
     step_us = written_step_us(every)
-    if raw.get("name", BUILT_IN[0]) != "multi_horizon" or step_us is None:
+    if step_us is None:
+        return raw
+    if step_us >= _CHEAP_STEP_US and isinstance(raw.get("budget"), dict):
+        raw = {**raw, "budget": {"history": _FITTED_BY_MINUTES, **raw["budget"]}}
+    if raw.get("name", BUILT_IN[0]) != "multi_horizon":
         return raw
     steps_us = max(step_us, SECOND)
     spans = {

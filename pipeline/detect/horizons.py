@@ -1,9 +1,11 @@
 """The multi-horizon return score: the largest of several returns against their own past scale.
 
 For each horizon h: z = r_h / sqrt(max(v, floor^2)), where r_h is the return over the newest h steps
-and v the mean of capped r_h^2 over the window that ends h steps ago, so that the tested return is
-not judged by itself. A return is capped at so many root mean squares of the window before it: one
-jump does not blind the score to the next. The score is the largest |z|.
+and v the mean of r_h^2 over the window that ends h steps ago, so that the tested return is not
+judged by itself. In it a return beyond so many root mean squares of the window before it is an
+outlier, and counts as one of them: a jump does not blind the score to the next. (Hampel's
+identifier, 1974. Winsorising, which leaves an outlier at the limit, found fewer second jumps at
+more false alarms; see the ablation in docs/detection.md.) The score is the largest |z|.
 """
 
 from __future__ import annotations
@@ -21,11 +23,11 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-    from pipeline.windows import Cap, WindowColumns
+    from pipeline.windows import Trim, WindowColumns
 
 
 def horizon_sums(horizons: Sequence[int], window: int, need: int) -> list[RollingSum]:
-    """Return the sums of the score, three a horizon: tested return, scale of the cap, scale.
+    """Return the sums of the score, three a horizon: tested return, scale with outliers, scale.
 
     Args:
         horizons: In samples.
@@ -38,7 +40,7 @@ def horizon_sums(horizons: Sequence[int], window: int, need: int) -> list[Rollin
         for one in (
             RollingSum("returns", horizon, need=horizon),
             RollingSum("squares", window, lag=horizon, horizon=horizon, need=need),
-            RollingSum("capped_squares", window, lag=horizon, horizon=horizon, need=need),
+            RollingSum("trimmed_squares", window, lag=horizon, horizon=horizon, need=need),
         )
     ]
 
@@ -66,9 +68,9 @@ def horizon_scores(
     return best, which
 
 
-def floor_of(cap: Cap, close: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the least scale row by row: the cap's floor, and half a tick of the price."""
-    return np.maximum(cap.floor, cap.tick / 2 / close)
+def floor_of(trim: Trim, close: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Return the least scale row by row: the floor, and half a tick of the price."""
+    return np.maximum(trim.floor, trim.tick / 2 / close)
 
 
 @compiled(

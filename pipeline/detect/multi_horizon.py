@@ -11,7 +11,7 @@ from pipeline.detect.held_scores import HeldScores
 from pipeline.detect.horizons import floor_of, horizon_scores, horizon_sums
 from pipeline.detect.protocol import Scores
 from pipeline.detect.stretch import Stretch, levels_of
-from pipeline.windows import Cap, Samples, Windows
+from pipeline.windows import Samples, Trim, Windows
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -48,13 +48,16 @@ class MultiHorizon:
     ) -> None:
         self._horizons = [horizon // every_us for horizon in configs[0].horizons]
         self._windows = np.array([config.window // every_us for config in configs])
-        self.caps = [Cap(config.winsor, config.floor_bp * 1e-4, config.tick) for config in configs]
-        self._floor = np.array([[cap.floor, cap.tick / 2] for cap in self.caps])
+        self.trims = [
+            Trim(each.winsor, each.floor_bp * 1e-4, 0.0 if each.tick is None else each.tick)
+            for each in configs
+        ]
+        self._floor = np.array([[trim.floor, trim.tick / 2] for trim in self.trims])
         # The oldest return of the scale of the longest horizon, and the tested one itself.
         self._reach = self._windows + 2 * self._horizons[-1]
         self._stretch = _stretch_of(configs, every_us, forward_fill_us)
         levels = levels_of(max(config.window for config in configs))
-        self._coarse = [Windows(self.sums(), caps=self.caps) for _ in range(1, levels)]
+        self._coarse = [Windows(self.sums(), trims=self.trims) for _ in range(1, levels)]
         coarse = {f"windows_x{2**at}": windows for at, windows in enumerate(self._coarse, start=1)}
         self._held = HeldScores(len(configs), every_us=every_us)
         self.stages: Mapping[str, Stage] = {
@@ -119,7 +122,7 @@ class JudgedHorizon:
         horizon_us: What it spans, stretched.
         move_bp: The return, in basis points.
         scale_bp: What it is measured by, floored.
-        raw_scale_bp: The same without cap and floor: the root mean square of the window.
+        raw_scale_bp: The same with outliers and without floor: the root mean square of the window.
         samples: Known returns in the window.
         score: move / scale.
         window_start_us: Exclusive.
@@ -154,14 +157,14 @@ def judged_horizons(
     if level:
         row = int(np.searchsorted(coarse.rows[level - 1], row, "right")) - 1
         samples = _ended(samples, coarse, level - 1)
-    columns = Windows(detector.sums(), caps=detector.caps).push(samples)
+    columns = Windows(detector.sums(), trims=detector.trims).push(samples)
     values, terms = columns.values[:, row], columns.terms[:, row]
-    floor = float(floor_of(detector.caps[0], samples.close[row : row + 1])[0])
+    floor = float(floor_of(detector.trims[0], samples.close[row : row + 1])[0])
     found = []
     for at, horizon_us in enumerate(config.horizons):
-        move, squares, capped = values[3 * at : 3 * at + 3]
+        move, squares, trimmed = values[3 * at : 3 * at + 3]
         known = max(int(terms[3 * at + 2]), 1)
-        scale = float(np.sqrt(max(capped / known, floor * floor)))
+        scale = float(np.sqrt(max(trimmed / known, floor * floor)))
         end_us = int(samples.time_us[row]) - (horizon_us << level)
         found.append(
             JudgedHorizon(

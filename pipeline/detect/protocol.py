@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from pipeline.snapshot import Stage
-    from pipeline.windows import Cap, RollingSum, Samples, WindowColumns
+    from pipeline.windows import RollingSum, Samples, Trim, WindowColumns
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,8 +48,8 @@ class Detector(Protocol):
         """The name a configuration uses."""
 
     @property
-    def caps(self) -> Sequence[Cap] | None:
-        """Symbol by symbol, how returns are capped for sums of `capped_squares`; null without."""
+    def trims(self) -> Sequence[Trim] | None:
+        """Symbol by symbol, the outliers of sums of `trimmed_squares`; null without."""
 
     @property
     def stages(self) -> Mapping[str, Stage]:

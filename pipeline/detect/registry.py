@@ -52,10 +52,17 @@ def detector_problems(
         plugins: Modules that may have it.
         step_us: Null where every trade is a sample.
     """
+    problems = [] if config.budget is None else config.budget.problems_on(step_us)
     if isinstance(config, MultiHorizonConfig):
-        return config.problems_on(step_us)
-    if not isinstance(config, PluginDetectorConfig):
-        return []
+        return problems + config.problems_on(step_us)
+    if isinstance(config, PluginDetectorConfig):
+        return problems + _problems_of_plugin(config, plugins, step_us)
+    return problems
+
+
+def _problems_of_plugin(
+    config: PluginDetectorConfig, plugins: Sequence[str], step_us: int | None
+) -> list[str]:
     kinds = {one.name: one for one in load_detectors(plugins)}
     if config.name not in kinds:
         known = ", ".join((*BUILT_IN, *sorted(kinds)))

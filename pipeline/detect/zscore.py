@@ -27,7 +27,7 @@ class ZScore:
     """
 
     name = "zscore"
-    caps = None
+    trims = None
 
     def __init__(self, window: Sequence[int]) -> None:
         """Judge symbol by symbol with windows of so many samples."""

@@ -37,12 +37,13 @@ CHANGES: dict[str, dict[str, Any]] = {
     "one horizon of 5 s": {"detector": {"horizons": ["5s"]}},
     "horizons of 5 and 15 s": {"detector": {"horizons": ["5s", "15s"]}},
     "a window of 240 s": {"detector": {"window": "4m"}},
-    "not capped": {"detector": {"winsor": 1e6}},
-    "capped at 4 scales": {"detector": {"winsor": 4.0}},
-    "capped at 2 scales": {"detector": {"winsor": 2.0}},
+    "outliers stay": {"detector": {"winsor": 1e6}},
+    "outliers beyond 3 scales": {"detector": {"winsor": 3.0}},
+    "outliers beyond 5 scales": {"detector": {"winsor": 5.0}},
     "no floor": {"detector": {"floor_bp": _NONE}},
     "no least move": {"detector": {"min_move_bp": 0.0}},
     "neither floor nor least move": {"detector": {"floor_bp": _NONE, "min_move_bp": 0.0}},
+    "price step not known": {"detector": {"tick": 0.0}},
     "no cool-down, no hold": {"detector": {"cool_down": "0s", "hold": "0s"}},
 }
 
@@ -52,6 +53,8 @@ _THIN = replace(_CALM, name="thin", trades_per_s=1.0 / ILLIQUID_GAPS_S[0])
 _STILL = replace(
     _CALM, name="still", annual_volatility=0.005, half_spread_bp=0.02, trades_per_s=0.1
 )
+#: Prices in steps of 20 basis points: of a coin that is worth 0.000005 and priced to eight digits.
+_COARSE = replace(_CALM, name="coarse", price_step=0.2)
 _SETTINGS = (DEFAULT, HARDER[1], AFTERSHOCKS, _THIN, _STILL)
 
 
@@ -64,7 +67,7 @@ def ablation(
         seeds: A path of each setting for each.
         told: Is called with how many changes are done, and of how many.
     """
-    paths = {setting.name: _paths(setting, seeds) for setting in _SETTINGS}
+    paths = {setting.name: _paths(setting, seeds) for setting in (*_SETTINGS, _COARSE)}
     changes = {}
     for done, (name, change) in enumerate(CHANGES.items(), start=1):
         changes[name] = _figures(paths, change)
@@ -80,8 +83,11 @@ def _figures(
     paths: Mapping[str, Sequence[Path]], change: Mapping[str, Any]
 ) -> dict[str, float | None]:
     """Return false alarms a day at recall 0.8, aftershocks found, and episodes that are false."""
-    runs = {name: [run(path, change) for path in some] for name, some in paths.items()}
+    runs = {
+        setting.name: [run(path, change) for path in paths[setting.name]] for setting in _SETTINGS
+    }
     default, heavy, aftershocks, thin, still = (runs[setting.name] for setting in _SETTINGS)
+    coarse = [run(path, _knowing_step(change)) for path in paths[_COARSE.name]]
     threshold = threshold_at([one.judged for one in default], 0.8)
     found = [
         one.judged.jump_scores()[one.judged.path.is_aftershock] >= threshold for one in aftershocks
@@ -93,7 +99,15 @@ def _figures(
         "false_episodes_per_day": _per_day(default, sum(one.false_episodes() for one in default)),
         "thin_episodes_per_day": _per_day(thin, sum(one.alerts.height for one in thin)),
         "still_episodes_per_day": _per_day(still, sum(one.alerts.height for one in still)),
+        "coarse_episodes_per_day": _per_day(coarse, sum(one.alerts.height for one in coarse)),
     }
+
+
+def _knowing_step(change: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a change of a detector that knows the price step, if it has a use for it."""
+    detector = change.get("detector", {})
+    known = {} if "name" in detector else {"tick": _COARSE.price_step}
+    return {**change, "detector": {**known, **detector}}
 
 
 def _false_alarms(runs: Sequence[Run]) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import exp, lgamma, log
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -10,12 +11,15 @@ from pipeline.durations import DAY
 from pipeline.evaluation.trade_off import scored_rows
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Iterable, Mapping, Sequence
 
-    from pipeline.detect.config import DetectorConfig
+    from pipeline.detect.config import BudgetConfig, DetectorConfig
     from pipeline.evaluation.klines import KlinesRun
 
 SEVERITIES = ("minor", "major", "critical")
+
+#: A symbol is beyond its budget with more than so many times as many alarms, or that part of it.
+FACTOR = 4.0
 
 
 def budget_use(run: KlinesRun, detector: DetectorConfig) -> dict[str, Any]:
@@ -69,3 +73,61 @@ def budget_summary(uses: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
         "days": sum(use["days"] for use in known),
         "times_budget": by_severity,
     }
+
+
+def budgets_by_symbol(
+    uses: Iterable[tuple[str, Mapping[str, Any]]], budget: BudgetConfig
+) -> dict[str, Any]:
+    """Return what became of the budget of each symbol, over all of its files together.
+
+    The row has `symbols`, by name: `files` and `days`, and by severity `alerts`, `expected` (the
+    budget of so many days) and `times_budget`; of those with a day. And `times_budget` over them,
+    null without any, by severity: `mean`, `least`, `most`; `beyond`, the names of those with more
+    than FACTOR times their budget or less than that part of it; and `beyond_by_chance`, how many of
+    them there would be on average if alarms came at these rates, each by itself.
+
+    Args:
+        uses: What `budget_use` says of each file, with its symbol.
+        budget: That they were run with.
+    """
+    grouped: dict[str, list[Mapping[str, Any]]] = {}
+    for symbol, use in uses:
+        if use["days"]:
+            grouped.setdefault(symbol, []).append(use)
+    symbols = {symbol: _together(grouped[symbol], budget) for symbol in sorted(grouped)}
+    by_severity = {name: _over_symbols(symbols, name) for name in SEVERITIES} if symbols else None
+    return {"symbols": symbols, "times_budget": by_severity}
+
+
+def _together(uses: Sequence[Mapping[str, Any]], budget: BudgetConfig) -> dict[str, Any]:
+    """Return the row of a symbol."""
+    days = sum(use["days"] for use in uses)
+    alerts = {name: sum(use["alerts"][name] for use in uses) for name in SEVERITIES}
+    expected = {name: getattr(budget, name).per_day * days for name in SEVERITIES}
+    return {
+        "files": len(uses),
+        "days": days,
+        "alerts": alerts,
+        "expected": expected,
+        "times_budget": {name: alerts[name] / expected[name] for name in SEVERITIES},
+    }
+
+
+def _over_symbols(symbols: Mapping[str, Mapping[str, Any]], severity: str) -> dict[str, Any]:
+    """Return the row of a severity."""
+    times = {name: row["times_budget"][severity] for name, row in symbols.items()}
+    return {
+        "mean": sum(times.values()) / len(times),
+        "least": min(times.values()),
+        "most": max(times.values()),
+        "beyond": [name for name, one in times.items() if not 1 / FACTOR <= one <= FACTOR],
+        "beyond_by_chance": sum(
+            chance_beyond(row["expected"][severity]) for row in symbols.values()
+        ),
+    }
+
+
+def chance_beyond(expected: float) -> float:
+    """Return how likely a Poisson count is beyond FACTOR times what is expected, or that part."""
+    within = range(int(np.ceil(expected / FACTOR)), int(FACTOR * expected) + 1)
+    return 1.0 - sum(exp(count * log(expected) - expected - lgamma(count + 1)) for count in within)

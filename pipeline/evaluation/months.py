@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from pipeline.detect.config import MultiHorizonConfig
-from pipeline.evaluation.budgets import budget_summary, budget_use
+from pipeline.evaluation.budgets import budget_summary, budget_use, budgets_by_symbol
 from pipeline.evaluation.klines import report_of
 from pipeline.evaluation.known_events import alert_rates, alerts_at_outages, events_found
 from pipeline.evaluation.trade_off import budget_trade_off, trade_off
@@ -28,8 +28,9 @@ def months_report(
     """Return the report: by file, see `report_of`; of a detector with budgets also `budget`.
 
     Under `all` is what is of all files: `rates`, see `alert_rates`; `at_edges`, the alerts that
-    started within the longest horizon of an outage's edge; `budget` where there is one; with
-    events `events`, of whose time there are bars, and the trade-off by scores and by budgets.
+    started within the longest horizon of an outage's edge; `budget` and `budget_by_symbol` where
+    there is one; with events `events`, of whose time there are bars, and the trade-off by scores
+    and by budgets.
 
     Args:
         runs: Of files.
@@ -48,7 +49,9 @@ def months_report(
     if config.detector.budget is not None:
         for run in runs:
             report[run.file]["budget"] = budget_use(run, config.detector)
-        together["budget"] = budget_summary([one["budget"] for one in report.values()])
+        uses = [(run.symbol, report[run.file]["budget"]) for run in runs]
+        together["budget"] = budget_summary([use for _, use in uses])
+        together["budget_by_symbol"] = budgets_by_symbol(uses, config.detector.budget)
     if events is not None:
         sets: dict[str, list[KlinesRun]] = {}
         for run in runs:

@@ -10,7 +10,7 @@ since every row of a false alarm costs. Ours are two:
 
 How sure a standard score is, measured once: drawing the 58 files anew moves it by 3.5 to 4.5 points
 (standard deviation), and thresholds found on half of the files and scored on the other half cost
-1.5 to 3.5 points. The two views and the cool-downs were chosen on this very corpus.
+2 to 4 points. The two views and the cool-downs were chosen on this very corpus.
 """
 
 from __future__ import annotations

@@ -19,7 +19,7 @@ import numpy as np
 
 from pipeline.detect.horizons import horizon_scores, horizon_sums
 from pipeline.evaluation.nab_rules import probation_of
-from pipeline.windows import Cap, RollingSum, Samples, Windows
+from pipeline.windows import RollingSum, Samples, Trim, Windows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -28,8 +28,8 @@ if TYPE_CHECKING:
 
     from pipeline.windows import WindowColumns
 
-#: The recipe of the product, its steps being rows: horizons, window, and cap in sigmas.
-HORIZONS, WINDOW, WINSOR = (1, 3, 6), 2000, 4.0
+#: The recipe of the product, its steps being rows: horizons, window, and outliers in sigmas.
+HORIZONS, WINDOW, WINSOR = (1, 3, 6), 2000, 6.0
 
 #: Of the two views: the rows that a level is the mean of, and the window of both.
 LEVEL_ROWS, LONG_WINDOW = 24, 6400
@@ -103,7 +103,7 @@ def _change_scores(
     ]
     floor = _FLOOR * _CHANGE
     pad = window + 2 * horizons[-1]
-    columns = _pushed(paths, horizon_sums(horizons, window, NEED), pad, Cap(winsor, floor))
+    columns = _pushed(paths, horizon_sums(horizons, window, NEED), pad, Trim(winsor, floor))
     signed, _ = horizon_scores(columns, horizons, np.full(len(columns.log_return), floor))
     return _cut(np.abs(signed), series, pad)
 
@@ -122,7 +122,7 @@ def _level_scores(
         RollingSum("deviations", window, lag=rows, horizon=rows, need=NEED),
     ]
     pad = window + 2 * rows
-    columns = _pushed(paths, sums, pad, Cap())
+    columns = _pushed(paths, sums, pad, Trim())
     terms = np.maximum(columns.terms, 1)
     newest, mean = columns.values[0], columns.values[1] / terms[1]
     scale = np.maximum(np.sqrt(columns.values[2] / terms[2]), _FLOOR * _LEVEL * rows)
@@ -130,7 +130,7 @@ def _level_scores(
 
 
 def _pushed(
-    paths: Sequence[NDArray[np.float64]], sums: list[RollingSum], pad: int, cap: Cap
+    paths: Sequence[NDArray[np.float64]], sums: list[RollingSum], pad: int, trim: Trim
 ) -> WindowColumns:
     """Return the windows of every path of log prices, each behind `pad` missing rows."""
     logs = np.concatenate([part for path in paths for part in (np.full(pad, np.nan), path)])
@@ -143,7 +143,7 @@ def _pushed(
         np.ones(rows, dtype=np.bool_),
         np.full(rows, -1),
     )
-    return Windows([sums] * len(paths), caps=[cap] * len(paths)).push(samples)
+    return Windows([sums] * len(paths), trims=[trim] * len(paths)).push(samples)
 
 
 def _cut(

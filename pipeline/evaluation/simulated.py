@@ -56,6 +56,7 @@ class Setting:
         jump_sizes: Least and largest, in standard deviations of the local return over a minute.
         aftershock_sizes: Likewise for a second jump three minutes after each; null for none.
         trades_per_s: On average, outside bursts.
+        price_step: What prices are multiples of; they start at 100. Null for any price.
     """
 
     name: str
@@ -68,6 +69,7 @@ class Setting:
     jump_sizes: tuple[float, float] = (1.5, 6.0)
     aftershock_sizes: tuple[float, float] | None = None
     trades_per_s: float = 4.0
+    price_step: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,6 +178,8 @@ def _trades(
     step = np.repeat(np.arange(len(log_mid)), counts)
     side = random.choice([-1.0, 1.0], len(step))
     price = 100.0 * np.exp(log_mid[step] + side * setting.half_spread_bp * 1e-4)
+    if setting.price_step is not None:
+        price = np.rint(price / setting.price_step) * setting.price_step
     within = random.integers(0, STEP_US, len(step))
     event_us = START_US + np.sort(step * STEP_US + within)
     ids = np.arange(1, len(step) + 1)

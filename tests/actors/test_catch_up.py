@@ -12,7 +12,17 @@ import pytest
 
 from actors.catch_up import CatchUp
 from actors.feed import Feed, FeedStatus
-from actors.findings import Anchored, Checked, Expected, Fetched, Finding, Stray, Unserved, Verified
+from actors.findings import (
+    Anchored,
+    Checked,
+    Expected,
+    Fetched,
+    Finding,
+    Past,
+    Stray,
+    Unserved,
+    Verified,
+)
 from actors.rest import RestClient
 from pipeline.config import Config
 from pipeline.errors import SchemaError, VenueDisconnected, VenueRefused
@@ -180,6 +190,104 @@ def test_anchor_takes_the_bars_up_to_the_open_one() -> None:
     ]
     opens = (anchored.history["open_time"].to_physical() // 1000).to_list()
     assert (len(opens), opens[0], opens[-1]) == (61, START_MS - 59_000, START_MS + 1000)
+
+
+def budgeted(symbols: str, history: str) -> Config:
+    plain = {"name": "zscore", "window": 10}
+    rates = {"minor": "1/d", "major": "1/5d", "critical": "1/9d"}
+    return Config.model_validate(
+        {
+            "symbols": [*symbols],
+            "features": ["realized_vol_1m"],
+            "detector": {**plain, "budget": {**rates, "history": history}},
+            "overrides": {"B": {"detector": plain}} if "B" in symbols else {},
+        }
+    )
+
+
+def opens_s(bars: pl.DataFrame) -> list[int]:
+    """Open times, in seconds after the start."""
+    return ((bars["open_time"].to_physical() // 1000 - START_MS) // 1000).to_list()
+
+
+def test_tick_fetches_the_past_of_a_budget_before_any_anchor_and_up_to_it() -> None:
+    at = Setup(Exchange(B=[25], A=[25]), budgeted("BA", "1500s"))
+    first, second, *starts = at.tick()
+    # Only A has a budget. A minute and two seconds are what its scores need.
+    assert isinstance(first, Past)
+    assert isinstance(second, Past)
+    assert opens_s(first.bars) + opens_s(second.bars) == list(range(-1559, -59))
+    assert first.bars.height == 1000
+    assert [one.symbol for one in starts if isinstance(one, Anchored)] == ["B", "A"]
+    assert isinstance(starts[1], Anchored)
+    assert opens_s(starts[1].history) == list(range(-59, 2))
+    assert at.feed.started
+
+
+def test_anchor_that_comes_long_after_its_past_leaves_no_hole_behind_it() -> None:
+    at = Setup(Exchange(A=[25]), budgeted("A", "100s"))
+    page = at.catch_up._anchoring.past("A")
+    assert page is not None
+    at.exchange.issue("A", [925])  # a minute and a half later
+    (anchored,) = at.tick()
+    assert isinstance(anchored, Anchored)
+    assert opens_s(page)[-1] == -60
+    assert opens_s(anchored.history) == list(range(-59, 92))
+
+
+def test_past_of_more_pages_than_may_wait_is_fetched_when_they_were_taken() -> None:
+    at = Setup(Exchange(A=[25]), budgeted("A", "20000s"))
+    pages = at.tick()
+    assert len(pages) == 16
+    assert not at.feed.started
+    *others, anchored = at.tick()
+    assert len(others) == 4
+    assert isinstance(anchored, Anchored)
+    bars = [one.bars for one in [*pages, *others] if isinstance(one, Past)]
+    assert opens_s(pl.concat(bars)) == list(range(-20059, -59))
+
+
+def test_past_of_a_venue_that_is_away_goes_on_with_the_page_it_was_at() -> None:
+    at = Setup(Exchange(A=[25]), budgeted("A", "1500s"))
+    assert at.catch_up._anchoring.past("A") is not None
+    at.exchange.unreachable = {"klines"}
+    with pytest.raises(VenueDisconnected):
+        at.tick()
+    at.exchange.unreachable = set()
+    page, anchored = at.tick()
+    assert isinstance(page, Past)
+    assert opens_s(page.bars) == list(range(-559, -59))
+    assert isinstance(anchored, Anchored)
+
+
+def test_past_that_the_venue_does_not_have_or_of_no_trade_is_none() -> None:
+    exchange = Exchange(A=[25], C=[])
+    exchange.refused = {"klines"}
+    at = Setup(exchange, budgeted("AC", "1500s"))
+    nothing, first, second = at.tick()
+    assert isinstance(nothing, Past)
+    assert nothing.bars.is_empty()
+    assert isinstance(first, Anchored)
+    assert isinstance(second, Anchored)
+    assert first.history.is_empty()
+    assert second.open_us is None
+
+
+def test_tick_after_stop_fetches_no_past() -> None:
+    at = Setup(Exchange(A=[25]), budgeted("A", "1500s"))
+    at.catch_up.stop()
+    assert at.tick() == []
+    assert at.exchange.asked("klines") == []
+
+
+def test_starts_that_wait_keep_no_other_symbol_from_its_own() -> None:
+    symbols = "ACDEFGHIJKLMNOPQRST"
+    at = Setup(Exchange(**{symbol: [25] for symbol in symbols}), budgeted(symbols, "0s"))
+    at.exchange.unreachable = {"T"}
+    with pytest.raises(VenueDisconnected):
+        at.catch_up._tick()
+    at.exchange.unreachable = set()
+    assert len(at.tick()) == 19  # eighteen had not been taken when the last was asked for
 
 
 def test_anchor_of_an_open_bar_of_many_pages_takes_all_of_its_trades() -> None:

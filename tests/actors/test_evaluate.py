@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -39,18 +40,23 @@ def test_evaluate_ablation_changes_one_choice_at_a_time(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     by_trade_name = "no uniform clock: the classic score, trade by trade"
-    few = {name: CHANGES[name] for name in ("as it is", by_trade_name, "not capped", "no floor")}
+    names = ("as it is", by_trade_name, "outliers stay", "no floor", "price step not known")
+    few = {name: CHANGES[name] for name in names}
     monkeypatch.setattr("pipeline.evaluation.ablation.CHANGES", few)  # the others take as long
     assert main(["evaluate", "ablation", "--seeds", "700-700", "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
     assert report["seeds"] == [700]
     changes = report["changes"]
-    as_it_is, uncapped = changes["as it is"], changes["not capped"]
+    as_it_is, untrimmed = changes["as it is"], changes["outliers stay"]
     by_trade = changes[by_trade_name]
     assert by_trade["false_alarms_per_day"] > 5 * as_it_is["false_alarms_per_day"]
-    assert uncapped["aftershock_recall"] < 0.5 < as_it_is["aftershock_recall"]
+    assert untrimmed["aftershock_recall"] < 0.5 < as_it_is["aftershock_recall"]
     # Whatever is changed, it is the same as the default where it says nothing.
     assert changes["no floor"]["false_alarms_per_day"] == as_it_is["false_alarms_per_day"]
+    unknown = changes["price step not known"]
+    assert as_it_is["coarse_episodes_per_day"] < 1.0
+    assert unknown["coarse_episodes_per_day"] > 20.0
+    assert unknown["thin_episodes_per_day"] == as_it_is["thin_episodes_per_day"]
 
 
 def test_report_on_seeds_that_parameters_were_chosen_on_warns_of_them() -> None:
@@ -127,7 +133,7 @@ def test_evaluate_klines_with_budgets_and_events_tells_what_became_of_them(
     command.append("detector.budget={minor: 0.5/d, major: 3/30d, critical: 1/30d}")
     assert main([*command, "--json"]) == 0
     report = json.loads(capsys.readouterr().out)
-    assert [report[file]["budget"]["alerts"]["minor"] for file in files] == [17, 19]
+    assert [report[file]["budget"]["alerts"]["minor"] for file in files] == [17, 17]
     means = {name: one["mean"] for name, one in report["all"]["budget"]["times_budget"].items()}
     assert all(0.5 < mean < 2.0 for mean in means.values())
     (event,) = report["all"]["events"]
@@ -135,6 +141,10 @@ def test_evaluate_klines_with_budgets_and_events_tells_what_became_of_them(
     assert main(command) == 0
     tables = capsys.readouterr().out
     assert "mean of 2" in tables
+    by_symbol = report["all"]["budget_by_symbol"]["symbols"]
+    assert [row["alerts"]["minor"] for row in by_symbol.values()] == [17, 17]
+    assert re.search(r"BTCUSDT +│ 1 +│ 26\.\d │ 1\.\d\d \(17/13\.\d\)", tables)
+    assert "by chance" in tables
     assert "What another budget a day is worth" in tables
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
+import yaml
 
 from actors.cli import main
 from actors.exchange.server import ExchangeServer
@@ -141,6 +142,25 @@ def test_recording_by_a_rule_is_of_the_markets_that_it_chooses_at_the_start(
     finally:
         process.end()
     assert recorded(out)["symbol"].unique().to_list() == ["BTCUSDT"]
+
+
+def test_check_of_what_the_venue_lists_names_the_markets_of_a_rule_and_their_price_steps(
+    tmp_path: Path, exchange: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, _, *sets = command(tmp_path / "out", exchange)
+    rule = ("--set", "symbols={quote: USDT, top: 1}")
+    assert main(["check", "configs/demo.yaml", "--live", *sets, *rule]) == 0
+    effective = yaml.safe_load(capsys.readouterr().out)
+    assert effective["symbols"] == ["BTCUSDT"]
+    assert effective["overrides"]["BTCUSDT"]["detector"]["tick"] == 0.01
+    assert Config.model_validate(effective).symbols == ("BTCUSDT",)
+
+
+def test_check_of_what_nothing_lists_says_that_no_venue_runs(
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert main(["check", "configs/demo.yaml", "--live"]) == 2
+    assert "venue: expected a venue that runs, found none" in capsys.readouterr().err
 
 
 def test_recording_that_is_interrupted_has_complete_files(tmp_path: Path, exchange: str) -> None:

@@ -9,12 +9,12 @@ import numpy as np
 
 from pipeline.detect.protocol import Detector, Scores, detector
 from pipeline.snapshot import Stage
-from pipeline.windows import Cap, RollingSum, Samples, WindowColumns
+from pipeline.windows import RollingSum, Samples, Trim, WindowColumns
 
 
 class _Silent:
     name = "none"
-    caps: Sequence[Cap] | None = None
+    trims: Sequence[Trim] | None = None
 
     def __init__(self, symbols: int) -> None:
         self.stages: Mapping[str, Stage] = {}

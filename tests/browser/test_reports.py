@@ -66,6 +66,7 @@ KLINES = {
     },
     "all": {
         "budget": {},
+        "budget_by_symbol": {"symbols": {"BTCUSDT": {"times_budget": TIMES}}},
         "trade_off": [
             {"enter": 6.0, "alerts_per_day": 1.0, "symbols_found": 0.9},
             {"enter": 20.0, "alerts_per_day": 0.0, "symbols_found": 0.0},
@@ -82,6 +83,7 @@ REPORTS: dict[str, tuple[dict[str, Any], list[str]]] = {
         [
             "Alerts in months",
             "Alarms against their budget in months",
+            "Alarms against their budget by symbol",
             "What is found for how many alarms",
         ],
     ),

@@ -213,7 +213,10 @@ def change_thresholds(cluster: str, command: Start, audit: Path) -> None:
     assert "expected exit < enter, found exit 3, enter 2" in refused.errors
     pipeline = pipeline_of_the_cluster()
     wait_until(lambda: pipeline.snapshot(0).health["enter"].to_list() == [40.0, 40.0], "the score")
-    assert pipeline.config().detector.enter == 40.0
+    config = pipeline.config()
+    assert config.detector.enter == 40.0
+    # The price steps that the venue lists.
+    assert [config.detector_of(name).model_dump()["tick"] for name in config.symbols] == [0.01] * 2
     (line,) = audit.read_text().splitlines()
     assert (json.loads(line)["before"]["enter"], json.loads(line)["after"]["enter"]) == (6.0, 40.0)
     os.kill(pid_of(deployment.actors_named()["shard:BTCUSDT"]), signal.SIGKILL)
@@ -441,6 +444,8 @@ def test_run_by_rule_watches_what_is_listed_ends_what_is_delisted_and_lets_it_re
         # Until its new actor reports there is what the old one has said.
         wait_until(lambda: well().get("SOLUSDT", before) > before, "its trades since")
         assert well().keys() == {*symbols}
+        config = pipeline_of_the_cluster().config()
+        assert config.detector_of("ETHUSDT").model_dump()["tick"] == 0.01
         run.interrupt()
         assert run.wait() == 130
     finally:

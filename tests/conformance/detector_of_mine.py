@@ -13,7 +13,7 @@ from pipeline.windows import RollingSum, Samples, WindowColumns
 
 class Loudness:
     name = "loudness"
-    caps = None
+    trims = None
 
     def __init__(self, windows: Sequence[int]) -> None:
         if min(windows) < 2:

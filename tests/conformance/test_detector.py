@@ -39,7 +39,7 @@ class Judge:
         )
         configs = [config.detector] * symbols
         self.detector: Detector = detector_of(configs, config.plugins, config.sampling)
-        self._windows = Windows(self.detector.sums(), caps=self.detector.caps)
+        self._windows = Windows(self.detector.sums(), trims=self.detector.trims)
 
     def push(self, given_samples: Samples) -> Scores:
         return self.detector.score(given_samples, self._windows.push(given_samples), 0)

@@ -62,9 +62,9 @@ def test_config_with_symbols_only_has_the_documented_defaults(tmp_path: Path) ->
             "name": "multi_horizon",
             "horizons": ["5s", "15s", "30s"],
             "window": "5m",
-            "winsor": 3.0,
+            "winsor": 4.0,
             "floor_bp": 0.3,
-            "tick": 0.0,
+            "tick": None,
         },
         "overrides": {},
         "market": {"min_symbols": 3, "fold_within": "10s"},
@@ -416,9 +416,79 @@ def test_config_with_a_budget_is_written_as_it_was_read(tmp_path: Path) -> None:
     config = load_config(write(tmp_path, text))
     detectors = [config.detector_of(symbol) for symbol in config.symbols]
     budgets = [detector.model_dump(mode="json")["budget"] for detector in detectors]
-    rarer = {"major": "3/30d", "critical": "1/30d"}
+    rarer = {"major": "3/30d", "critical": "1/30d", "history": "0us"}
     assert budgets == [{"minor": "0.5/d", **rarer}, {"minor": "2/h", **rarer}, None]
     assert Config.model_validate(config.model_dump(mode="json")) == config
+
+
+@pytest.mark.parametrize(
+    ("every", "detector", "history"),
+    [
+        ("1m", "{}", "7d"),
+        ("1h", "{name: zscore}", "7d"),
+        ("30s", "{}", "0us"),
+        ("1s", "{budget: {history: 4d}}", "4d"),
+        ("1m", "{budget: {history: 0s}}", "0us"),
+    ],
+)
+def test_budget_that_does_not_say_is_fitted_by_a_week_of_minutes_and_by_no_seconds(
+    tmp_path: Path, every: str, detector: str, history: str
+) -> None:
+    text = f"""
+    symbols: [A, B]
+    sampling: {{every: {every}}}
+    features: [realized_vol_12h]
+    detector: {detector}
+    overrides: {{B: {{detector: {{budget: {{history: 2d}}}}}}}}
+    """
+    budget = [
+        "detector.budget.minor=1/d",
+        "detector.budget.major=1/5d",
+        "detector.budget.critical=1/9d",
+    ]
+    config = load_config(write(tmp_path, text), budget)
+    assert config.detector.model_dump(mode="json")["budget"]["history"] == history
+    # Each symbol by what it asks for itself.
+    assert config.fitted_by_us("B") == 2 * 86_400_000_000
+    # What a board holds and scores need does not grow by it.
+    assert (
+        config.warm_up_us
+        == load_config(write(tmp_path, text), [*budget, "detector.budget.history=0s"]).warm_up_us
+    )
+
+
+def test_symbol_without_a_budget_is_fitted_by_no_history(tmp_path: Path) -> None:
+    assert load_config(write(tmp_path, "symbols: [A]")).fitted_by_us("A") == 0
+
+
+@pytest.mark.parametrize(
+    ("every", "history", "problem"),
+    [
+        ("1s", "12d", "expected at most 1,000,000 steps of sampling.every 1s, found 12d"),
+        ("trade", "4d", "expected 0s where every trade is a sample, found 4d"),
+        ("1m", "61d", "expected 0s to 60d, found 61d"),
+    ],
+)
+def test_budget_with_a_history_that_is_too_long_is_refused(
+    tmp_path: Path, every: str, history: str, problem: str
+) -> None:
+    text = f"""
+    symbols: [A]
+    sampling: {{every: {every}}}
+    features: [realized_vol_12h]
+    detector: {{budget: {{minor: 1/d, major: 1/5d, critical: 1/9d, history: {history}}}}}
+    """
+    (told,) = problems_of(tmp_path, text)
+    assert told.startswith("detector")
+    assert told.endswith(f"budget.history: {problem}")
+
+
+def test_budget_with_the_longest_history_of_seconds_is_taken(tmp_path: Path) -> None:
+    text = """
+    symbols: [A]
+    detector: {budget: {minor: 1/d, major: 1/5d, critical: 1/9d, history: 1000000s}}
+    """
+    assert load_config(write(tmp_path, text)).fitted_by_us("A") == 1_000_000_000_000
 
 
 @pytest.mark.parametrize("budget", ["0.5/d", 0.5, ["0.5/d"]])

@@ -124,7 +124,7 @@ def test_rows_of_a_younger_index_are_never_taken_for_the_same() -> None:
 
 def test_rows_that_reach_no_further_back_than_windows_do_are_enough() -> None:
     alert, market = crash()
-    # Returns over two steps, ten of them, each capped by the ten before it.
+    # Returns over two steps, ten of them, each judged by the ten before it.
     found = explain_market(alert, market.tail(SECONDS - CRASH + 27), NO_BARS, CONFIG)
     assert (found.same, found.bars) == (True, SECONDS - CRASH + 27)
 

@@ -10,7 +10,7 @@ import pytest
 from numpy.typing import NDArray
 
 from pipeline.rolling_sums import Summand
-from pipeline.windows import Cap, RollingSum, Windows
+from pipeline.windows import RollingSum, Trim, Windows
 from tests.benchmarks.exactness.inputs import INPUTS, early_spike
 from tests.pipeline.window_oracles import (
     BITS,
@@ -48,11 +48,11 @@ def test_sums_over_windows_by_count_are_exactly_the_fractions() -> None:
     for length, lag, horizon in [(30, 5, 5), (56, 0, 5), (60, 15, 15), (10, 2, 3)]:
         sums.append(RollingSum("squares", length, lag=lag, horizon=horizon, need=3))
         sums.append(RollingSum("deviations", length, lag=lag, horizon=horizon, need=1))
-        sums.append(RollingSum("capped_squares", length, lag=lag, horizon=horizon, need=3))
+        sums.append(RollingSum("trimmed_squares", length, lag=lag, horizon=horizon, need=3))
     sums += [RollingSum("trades", 20), RollingSum("trades", 20, lag=20)]
     trades = np.random.default_rng(1).integers(-2, 9, 700).tolist()
-    given, cap = samples(broken_market(700), trades=trades), Cap(floor=1e-3, tick=0.5)
-    assert differences(Windows([sums], caps=[cap]).push(given), sums, given, cap) == []
+    given, trim = samples(broken_market(700), trades=trades), Trim(floor=1e-3, tick=0.5)
+    assert differences(Windows([sums], trims=[trim]).push(given), sums, given, trim) == []
 
 
 def test_sums_over_windows_by_duration_are_exactly_the_fractions() -> None:
@@ -63,24 +63,24 @@ def test_sums_over_windows_by_duration_are_exactly_the_fractions() -> None:
         RollingSum(of, duration_us=duration_us, lag=lag)
         for of, duration_us, lag in product(SUMMANDS, [1000, 5 * S], [0, 1, 4])
     ]
-    sums.append(RollingSum("capped_squares", duration_us=5 * S, lag=1))
+    sums.append(RollingSum("trimmed_squares", duration_us=5 * S, lag=1))
     sums += [RollingSum("trades", duration_us=3 * S), RollingSum("deviations", 40, lag=1)]
     given = samples(broken_market(900), times, random.integers(-2, 9, 900).tolist())
     assert differences(Windows([sums], timed=True).push(given), sums, given) == []
 
 
-def test_capped_squares_are_those_of_caps_found_without_floats() -> None:
+def test_trimmed_squares_are_those_of_outliers_found_without_floats() -> None:
     close = closes((np.random.default_rng(4).standard_t(2, 300) * 1e-3).tolist())
     scale = RollingSum("squares", 40, lag=5, horizon=5)
-    one = RollingSum("capped_squares", 40, lag=5, horizon=5)
-    columns = Windows([[scale, one]], caps=[Cap(sigmas=2.0, floor=1e-9)]).push(samples(close))
+    one = RollingSum("trimmed_squares", 40, lag=5, horizon=5)
+    columns = Windows([[scale, one]], trims=[Trim(sigmas=2.0, floor=1e-9)]).push(samples(close))
     returns = spanned(units_of(close.tolist()), 5)
     sizes = [None if value is None else abs(value) for value in returns]
     for row in range(len(sizes)):
         inside, full = window(scale, row, [])
         squares, size = terms_of(scale, returns, inside), sizes[row]
-        if full and size is not None:
-            sizes[row] = min(size, isqrt(4 * sum(squares) // len(squares)))
+        if full and size is not None and size * size * len(squares) > 4 * sum(squares):
+            sizes[row] = isqrt(sum(squares) // len(squares))
     for row in range(95, 300):
         squares = terms_of(one, sizes, window(one, row, [])[0])
         assert columns.values[1, row] == pytest.approx(sum(squares) / 2 ** (2 * BITS), rel=1e-12)

@@ -150,12 +150,12 @@ def test_namespace_in_any_engine_gives_the_bits_of_each_symbol_alone(
 
 
 def plain_scores(
-    close: list[float], horizons: list[int], window: int, need: int, cap: float, floor: float
+    close: list[float], horizons: list[int], window: int, need: int, trim: float, floor: float
 ) -> list[tuple[float, int] | None]:
-    """The recipe in plain floats: r_h against the capped squares of the window h steps ago."""
+    """The recipe in plain floats: r_h against the trimmed squares of the window h steps ago."""
     x = [float(np.log(price)) for price in close]
     told: list[tuple[float, int] | None] = []
-    capped: dict[tuple[int, int], float] = {}
+    trimmed: dict[tuple[int, int], float] = {}
     for t in range(len(x)):
         judged_all: list[tuple[float, int]] = []
         for h in horizons:
@@ -166,11 +166,11 @@ def plain_scores(
             squares = [(x[i] - x[i - h]) ** 2 for i in inside]
             known = full and len(squares) >= need
             square = (x[t] - x[t - h]) ** 2
-            capped[h, t] = square
+            trimmed[h, t] = square
             if known:
                 mean = max(sum(squares) / len(squares), floor**2)
-                capped[h, t] = min(square, cap**2 * mean)
-                judged = max(sum(capped[h, i] for i in inside) / len(inside), floor**2)
+                trimmed[h, t] = mean if square > trim**2 * mean else square
+                judged = max(sum(trimmed[h, i] for i in inside) / len(inside), floor**2)
                 z = (x[t] - x[t - h]) / judged**0.5
                 judged_all.append((z, h))
         best = max(judged_all, key=lambda one: abs(one[0]), default=None)
@@ -178,7 +178,7 @@ def plain_scores(
     return told
 
 
-def test_score_follows_the_recipe_with_jumps_capped_and_flat_stretches_floored() -> None:
+def test_score_follows_the_recipe_with_jumps_trimmed_and_flat_stretches_floored() -> None:
     random = np.random.default_rng(8)
     returns = random.normal(0, 1e-4, 400)
     returns[150], returns[200:260], returns[300] = 0.02, 0.0, -0.01

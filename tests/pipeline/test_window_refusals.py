@@ -12,11 +12,11 @@ from pipeline.windows import RollingSum, Windows
         ([[RollingSum("squares", 5, duration_us=5)]], True, "expected a length, or with times"),
         ([[RollingSum("squares", duration_us=5)]], False, "expected a length, or with times"),
         ([[RollingSum("deviations", 5, need=0)]], False, "expected to need at least one term"),
-        ([[RollingSum("capped_squares", 5)]], False, "before what it caps"),
+        ([[RollingSum("trimmed_squares", 5)]], False, "before what it trims"),
         (
-            [[RollingSum("capped_squares", 5), RollingSum("squares", 5)]],
+            [[RollingSum("trimmed_squares", 5), RollingSum("squares", 5)]],
             False,
-            "before what it caps",
+            "before what it trims",
         ),
         (
             [[RollingSum("squares", 5)], [RollingSum("squares", 5, horizon=2)]],

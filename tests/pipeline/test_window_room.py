@@ -13,7 +13,7 @@ from tests.pipeline.window_oracles import bits, closes, differences, joined, sam
 # Windows whose tapes hold 2 * (24 + 512) samples, and one by duration of up to 5000.
 BY_COUNT = [
     RollingSum("squares", 13, lag=5, horizon=5),
-    RollingSum("capped_squares", 13, lag=5, horizon=5),
+    RollingSum("trimmed_squares", 13, lag=5, horizon=5),
     RollingSum("deviations", 20),
     RollingSum("products", 20, lag=3),
     RollingSum("returns", 20),
@@ -21,7 +21,7 @@ BY_COUNT = [
 ]
 BY_DURATION = [
     RollingSum("squares", duration_us=5000),
-    RollingSum("capped_squares", duration_us=5000),
+    RollingSum("trimmed_squares", duration_us=5000),
     RollingSum("signed_products", duration_us=4000, lag=2),
     RollingSum("trades", 7),
     RollingSum("squares", duration_us=5000, need=3),

@@ -4,17 +4,17 @@ import numpy as np
 import pytest
 
 from pipeline.rolling_sums import Summand
-from pipeline.windows import Cap, RollingSum, WindowColumns, Windows
+from pipeline.windows import RollingSum, Trim, WindowColumns, Windows
 from tests.pipeline.window_oracles import GOLDEN, closes, samples
 
 S = 1_000_000
 
 
 def rolled(
-    one: RollingSum, close: list[float], *more: RollingSum, cap: Cap | None = None
+    one: RollingSum, close: list[float], *more: RollingSum, trim: Trim | None = None
 ) -> WindowColumns:
     """Push closes a second apart through windows of one symbol; the sum in question is the last."""
-    return Windows([[*more, one]], caps=[Cap() if cap is None else cap]).push(samples(close))
+    return Windows([[*more, one]], trims=[Trim() if trim is None else trim]).push(samples(close))
 
 
 def known(columns: WindowColumns) -> list[bool]:
@@ -139,7 +139,7 @@ def test_samples_are_sound_between_complete_bars_only() -> None:
 
 def test_flat_prices_sum_to_exactly_zero_after_a_spike_has_left() -> None:
     kinds: tuple[Summand, ...] = (
-        "returns", "squares", "deviations", "products", "signed_products", "capped_squares",
+        "returns", "squares", "deviations", "products", "signed_products", "trimmed_squares",
     )  # fmt: skip
     sums = [RollingSum(of, 20) for of in kinds]
     close = [100.0, 150.0, 100.1, *[100.0] * 60]
@@ -148,32 +148,34 @@ def test_flat_prices_sum_to_exactly_zero_after_a_spike_has_left() -> None:
     assert columns.terms[:, -1].tolist() == [20, 20, 20, 19, 19, 20]
 
 
-def capped(cap: Cap, last: float = 0.01) -> float:
-    """The last capped square of +-0.001, and then `last`; the cap is judged by the ten before."""
+def trimmed(trim: Trim, last: float = 0.01) -> float:
+    """The last trimmed square of +-0.001, and then `last`, which is judged by the ten before."""
     close = closes([0.001, -0.001] * 10 + [last]).tolist()
-    squares, newest = RollingSum("squares", 10, lag=1), RollingSum("capped_squares", 10, lag=1)
-    columns = rolled(newest, [*close, close[-1]], squares, cap=cap)
+    squares, newest = RollingSum("squares", 10, lag=1), RollingSum("trimmed_squares", 10, lag=1)
+    columns = rolled(newest, [*close, close[-1]], squares, trim=trim)
     return float(columns.values[1, -1] - 9 * 0.001**2)
 
 
-def test_return_is_capped_at_so_many_root_mean_squares_before_it() -> None:
-    assert capped(Cap(sigmas=3.0)) == pytest.approx(0.003**2)
-    assert capped(Cap(sigmas=3.0), last=-0.01) == pytest.approx(0.003**2)
-    assert capped(Cap(sigmas=3.0), last=0.0029) == pytest.approx(0.0029**2)
+def test_return_beyond_so_many_root_mean_squares_before_it_counts_as_one() -> None:
+    assert trimmed(Trim(sigmas=3.0)) == pytest.approx(0.001**2)
+    assert trimmed(Trim(sigmas=3.0), last=-0.01) == pytest.approx(0.001**2)
+    assert trimmed(Trim(sigmas=3.0), last=0.0031) == pytest.approx(0.001**2)
+    assert trimmed(Trim(sigmas=3.0), last=0.0029) == pytest.approx(0.0029**2)
 
 
-def test_cap_counts_the_scale_as_its_floor_at_least() -> None:
-    assert capped(Cap(sigmas=3.0, floor=0.002)) == pytest.approx(0.006**2)
+def test_trim_counts_the_scale_as_its_floor_at_least() -> None:
+    assert trimmed(Trim(sigmas=3.0, floor=0.002)) == pytest.approx(0.002**2)
+    assert trimmed(Trim(sigmas=3.0, floor=0.002), last=0.0059) == pytest.approx(0.0059**2)
 
 
-def test_cap_counts_the_scale_as_half_a_tick_at_least() -> None:
+def test_trim_counts_the_scale_as_half_a_tick_at_least() -> None:
     # A price of 100 e^0.01 = 101.005; half a tick of 0.4 is 0.00198 of it.
-    expected = (3.0 * 0.2 / (100.0 * np.exp(0.01))) ** 2
-    assert capped(Cap(sigmas=3.0, tick=0.4)) == pytest.approx(expected)
+    expected = (0.2 / (100.0 * np.exp(0.01))) ** 2
+    assert trimmed(Trim(sigmas=3.0, tick=0.4)) == pytest.approx(expected)
 
 
-def test_return_is_not_capped_while_the_scale_is_unknown() -> None:
-    windows = [RollingSum("squares", 4, lag=1), RollingSum("capped_squares", 4, lag=1)]
+def test_return_is_not_trimmed_while_the_scale_is_unknown() -> None:
+    windows = [RollingSum("squares", 4, lag=1), RollingSum("trimmed_squares", 4, lag=1)]
     columns = rolled(windows[1], closes([0.001, 0.5, 0.001, 0.001, 0.001]).tolist(), windows[0])
     assert columns.values[1, -1] == pytest.approx(0.25 + 3e-6)
 
@@ -220,13 +222,13 @@ def test_windows_of_two_symbols_have_lengths_and_caps_of_their_own() -> None:
     close = closes([*GOLDEN, 0.05, *GOLDEN]).tolist()
     index = np.tile(np.array([0, 1], dtype=np.int32), len(close))
     sums = [
-        [RollingSum("squares", length, lag=1), RollingSum("capped_squares", length, lag=1)]
+        [RollingSum("squares", length, lag=1), RollingSum("trimmed_squares", length, lag=1)]
         for length in (4, 7)
     ]
-    caps = [Cap(sigmas=2.0), Cap(sigmas=5.0)]
-    both = Windows(sums, caps=caps).push(samples(np.repeat(close, 2), symbol_index=index))
-    for symbol, (own, cap) in enumerate(zip(sums, caps, strict=True)):
-        alone = Windows([own], caps=[cap]).push(samples(close))
+    trims = [Trim(sigmas=2.0), Trim(sigmas=5.0)]
+    both = Windows(sums, trims=trims).push(samples(np.repeat(close, 2), symbol_index=index))
+    for symbol, (own, trim) in enumerate(zip(sums, trims, strict=True)):
+        alone = Windows([own], trims=[trim]).push(samples(close))
         assert both.values[:, symbol::2].tobytes() == alone.values.tobytes()
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.windows import Cap, RollingSum, Samples, WindowColumns
+from pipeline.windows import RollingSum, Samples, Trim, WindowColumns
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -110,21 +110,22 @@ def window(one: RollingSum, row: int, time_us: Sequence[int]) -> tuple[range, bo
     return range(sum(time < since + 1 for time in time_us[:end]), end), time_us[0] <= since
 
 
-def capped(
+def trimmed(
     returns: Values,
     squares: NDArray[np.float64],
     terms: NDArray[np.int64],
     close: NDArray[np.float64],
-    cap: Cap,
+    trim: Trim,
 ) -> Values:
-    """Return the sizes of returns, at most `sigmas` root mean squares as the kernel found them."""
+    """Return the sizes of returns; outliers are one root mean square, as the kernel found it."""
     sizes: Values = []
     for value, total, n, price in zip(returns, squares, terms, close, strict=True):
         size = None if value is None else abs(value)
         if size is not None and not np.isnan(total):
-            floor = max(cap.floor, cap.tick / 2 / price)
-            limit = cap.sigmas * sqrt(max(total / n, floor * floor))
-            size = min(size, round(limit * 2.0**BITS) if limit < 4.0 else LARGEST)
+            floor = max(trim.floor, trim.tick / 2 / price)
+            scale = sqrt(max(total / n, floor * floor))
+            if size > trim.sigmas * scale * 2.0**BITS:
+                size = round(scale * 2.0**BITS)
         sizes.append(size)
     return sizes
 
@@ -150,7 +151,7 @@ def exact(one: RollingSum, values: Values, inside: range) -> Fraction:
 
 
 def differences(
-    columns: WindowColumns, sums: Sequence[RollingSum], given: Samples, cap: Cap | None = None
+    columns: WindowColumns, sums: Sequence[RollingSum], given: Samples, trim: Trim | None = None
 ) -> list[str]:
     """Say where columns of one symbol are not what the definitions give.
 
@@ -163,10 +164,10 @@ def differences(
         values = spanned(units, one.horizon)
         if one.of == "trades":
             values = [n if n >= 0 else None for n in given.trades.tolist()]
-        if one.of == "capped_squares":
+        if one.of == "trimmed_squares":
             at = list(sums).index(one.scale)
-            cap = Cap() if cap is None else cap
-            values = capped(values, columns.values[at], columns.terms[at], given.close, cap)
+            trim = Trim() if trim is None else trim
+            values = trimmed(values, columns.values[at], columns.terms[at], given.close, trim)
         slack = Fraction(1, 2 ** (51 if one.of == "deviations" else 52))
         for row in range(len(units)):
             inside, full = window(one, row, time_us)

@@ -20,7 +20,7 @@ import pytest
 
 import pipeline
 from pipeline import rolling_sums, windows
-from pipeline.windows import Cap, RollingSum, Samples, Windows
+from pipeline.windows import RollingSum, Samples, Trim, Windows
 from tests.pipeline.window_oracles import differences, ewma, joined, samples, taken
 
 R = RollingSum
@@ -85,12 +85,14 @@ MUTANTS = [
     ("known = valid == horizon[s, t] and", "known = valid >= horizon[s, t] - 1 and"),
     ("tape[s, p - horizon[s, t]] != MISSING", "tape[s, p - horizon[s, t] + 1] != MISSING"),
     ("and abs(total) <= MAX_RETURN / UNIT", ""),
-    # Caps: of a signed return, not by the mean, without the floor or the tick, rounded down.
+    # Outliers: of a signed return, not by the mean, without the floor or the tick, at the limit
+    # instead of one scale, rounded down.
     ("size = abs(size)", "pass"),
     ("out[2][k, row] / out[3][k, row]", "out[2][k, row]"),
     ("floor * floor)", "0.0)"),
-    ("max(caps[s, FLOOR], caps[s, HALF_TICK] / price[row])", "caps[s, FLOOR]"),
-    ("np.rint(limit / UNIT)", "np.floor(limit / UNIT)"),
+    ("max(trims[s, FLOOR], trims[s, HALF_TICK] / price[row])", "trims[s, FLOOR]"),
+    ("np.rint(scale / UNIT)", "np.rint(trims[s, SIGMAS] * scale / UNIT)"),
+    ("np.rint(scale / UNIT)", "np.floor(scale / UNIT)"),
     # Tapes: moved one short, more than may go, sums left behind.
     ("tape[s, at] = tape[s, at + gone]", "tape[s, at] = tape[s, at + gone - 1]"),
     ("gone = fill[s, t] - tapes[t, REACH]", "gone = fill[s, t] - tapes[t, REACH] + 4"),
@@ -180,7 +182,7 @@ def market(rows: int) -> Samples:
 
 BY_COUNT = [
     R("squares", 12, lag=3, horizon=3, need=2),
-    R("capped_squares", 12, lag=3, horizon=3, need=2),
+    R("trimmed_squares", 12, lag=3, horizon=3, need=2),
     R("returns", 5),
     R("squares", 9, lag=2),
     R("deviations", 10),
@@ -193,14 +195,14 @@ BY_COUNT = [
 ]
 BY_DURATION = [
     R("squares", duration_us=10 * S, lag=1),
-    R("capped_squares", duration_us=10 * S, lag=1),
+    R("trimmed_squares", duration_us=10 * S, lag=1),
     R("deviations", duration_us=25 * S),
     R("returns", duration_us=25 * S, need=4),
     R("products", duration_us=5 * S),
     R("trades", duration_us=25 * S),
     R("signed_products", 6),
 ]
-CAP = Cap(sigmas=2.0, floor=5e-4, tick=0.2)
+TRIM = Trim(sigmas=2.0, floor=5e-4, tick=0.2)
 
 
 def check(sums: list[RollingSum], *, timed: bool) -> None:
@@ -213,7 +215,7 @@ def check(sums: list[RollingSum], *, timed: bool) -> None:
     parts, windows = [], None
     for a, b in pairwise([0, 1, 40, 150, 151, 290, 320]):
         kept = None if windows is None else [windows.snapshot(symbol) for symbol in range(2)]
-        windows = Windows([sums, sums], [4.0], [CAP, CAP], timed=timed)
+        windows = Windows([sums, sums], [4.0], [TRIM, TRIM], timed=timed)
         for symbol, snapshot in enumerate(kept or []):
             windows.restore(symbol, snapshot)
         parts.append(windows.push(taken(both, slice(a, b))))
@@ -224,7 +226,7 @@ def check(sums: list[RollingSum], *, timed: bool) -> None:
             columns.log_return[mine], columns.sound[mine], columns.values[:, mine],
             columns.terms[:, mine], columns.ewma[:, mine],
         )  # fmt: skip
-        assert differences(own, sums, rows_of, CAP) == []
+        assert differences(own, sums, rows_of, TRIM) == []
         wanted = ewma(own.log_return, 4.0, one.time_us if timed else None)
         assert own.ewma[0] == pytest.approx(wanted, rel=1e-12, nan_ok=True)
         whole = one.complete & np.append(True, one.complete[:-1])

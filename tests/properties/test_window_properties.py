@@ -24,7 +24,7 @@ BY_COUNT = [
     [
         R("squares", 2 + at, lag=1),
         R("squares", 11, lag=3 - at, horizon=3, need=3),
-        R("capped_squares", 11, lag=3 - at, horizon=3, need=3),
+        R("trimmed_squares", 11, lag=3 - at, horizon=3, need=3),
         R("deviations", 7 + 9 * at),
         R("returns", 5),
         R("products", 6),
@@ -36,7 +36,7 @@ BY_COUNT = [
 BY_DURATION = [
     [
         R("squares", duration_us=900 + 700 * at, lag=1),
-        R("capped_squares", duration_us=900 + 700 * at, lag=1),
+        R("trimmed_squares", duration_us=900 + 700 * at, lag=1),
         R("deviations", duration_us=1500),
         R("products", duration_us=400),
         R("signed_products", 9),
@@ -46,7 +46,7 @@ BY_DURATION = [
     for at in range(3)
 ]
 
-# After so many rows or microseconds nothing of the time before is in a window, nor in a cap.
+# After so many rows or microseconds nothing of the time before is in a window, nor tells outliers.
 REACH_ROWS, REACH_US = 2 * 16 + 6, 2 * 2300 + 1
 
 
@@ -177,11 +177,11 @@ def test_start_in_the_middle_gives_the_same_bits_once_windows_are_full(
 def test_window_says_nothing_until_it_can_say_what_it_would_from_an_earlier_start(
     seed: int, at: int, by: str
 ) -> None:
-    """(6), from the first row that a window is full: the caps of one that is not full differ."""
+    """(6), from the first row that a window is full: one that is not full tells other outliers."""
     rows = of_symbol_0(seed)
     expected, found = fresh(by).push(rows), fresh(by).push(taken(rows, slice(at, None)))
     for k, one in enumerate(SUMS[by][0]):
-        if one.of != "capped_squares":
+        if one.of != "trimmed_squares":
             told = ~np.isnan(found.values[k])
             assert found.values[k][told].tobytes() == expected.values[k][at:][told].tobytes()
 

@@ -38,7 +38,12 @@ def klines_sections(report: Mapping[str, Any]) -> list[Section]:
     together = report.get(ALL, {})
     sections = [_alerts(folder, files) for folder, files in folders.items()]
     if "budget" in together:
-        sections += [_budgets(folder, files) for folder, files in folders.items()]
+        for folder, files in folders.items():
+            times = {name: one["budget"]["times_budget"] for name, one in files.items()}
+            sections.append(_budgets(f"in {folder}", times))
+        symbols = together["budget_by_symbol"]["symbols"]
+        times = {name: row["times_budget"] for name, row in symbols.items()}
+        sections.append(_budgets("by symbol", times))
     if "trade_off" in together:
         sections.append(_trade_off(together))
     return sections
@@ -75,13 +80,13 @@ def _alerts(folder: str, files: Mapping[str, Any]) -> Section:
     return Section(f"Alerts in {folder}", note, made)
 
 
-def _budgets(folder: str, files: Mapping[str, Any]) -> Section:
-    names = sorted(files, reverse=True)
+def _budgets(of_what: str, multiples: Mapping[str, Mapping[str, float | None]]) -> Section:
+    names = sorted(multiples, reverse=True)
     made = empty_plot(height=110 + 22 * len(names), y_range=names, x_axis_label="times the budget")
     made.vspan([0.5, 2.0], line_color=QUIET, line_dash="dashed")
     made.vspan([1.0], line_color=QUIET)
     for severity, colour in SEVERITIES.items():
-        times = [(name, one["budget"]["times_budget"][severity]) for name, one in files.items()]
+        times = [(name, one[severity]) for name, one in multiples.items()]
         data = columns_of(("name", "times"), [row for row in times if row[1] is not None])
         made.scatter("times", "name", size=9, color=colour, legend_label=severity, source=data)
     made.add_tools(HoverTool(tooltips=[("", "@name"), ("times", "@times{0.00}")]))
@@ -90,7 +95,7 @@ def _budgets(folder: str, files: Mapping[str, Any]) -> Section:
         "Alarms of each severity or worse, since thresholds were found; dashed are half of the "
         "budget and twice."
     )
-    return Section(f"Alarms against their budget in {folder}", note, made)
+    return Section(f"Alarms against their budget {of_what}", note, made)
 
 
 def _trade_off(together: Mapping[str, Any]) -> Section:

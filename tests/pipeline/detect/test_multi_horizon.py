@@ -17,7 +17,7 @@ def score(given: Samples, **config: object) -> Scores:
         {"horizons": ["1s", "2s"], "window": "10s", "winsor": 100.0, **config}
     )
     detector = MultiHorizon([made], every_us=SECOND, forward_fill_us=10 * SECOND)
-    windows = Windows(detector.sums(), caps=detector.caps)
+    windows = Windows(detector.sums(), trims=detector.trims)
     return detector.score(given, windows.push(given), 0)
 
 
@@ -59,10 +59,11 @@ def test_score_needs_a_fifth_of_the_returns_of_its_window(window: int, known: in
 
 
 @pytest.mark.parametrize(
-    ("floor", "expected"), [({"floor_bp": 20.0}, 2.5), ({"tick": 0.4}, 2.5), ({"tick": 0.1}, 5.0)]
+    ("floor", "expected"),
+    [({"floor_bp": 20.0}, 2.5), ({"tick": 0.4}, 2.5), ({"tick": 0.1}, 5.0), ({"tick": None}, 5.0)],
 )
 def test_scale_is_never_below_the_floor_or_half_a_tick(
-    floor: dict[str, float], expected: float
+    floor: dict[str, float | None], expected: float
 ) -> None:
     close = alternating()
     close[-1] = close[-2] * np.exp(5e-3)
@@ -70,15 +71,15 @@ def test_scale_is_never_below_the_floor_or_half_a_tick(
     assert found.score[-1] == pytest.approx(expected, rel=6e-3)
 
 
-def test_jump_in_the_window_counts_no_more_than_its_cap() -> None:
+def test_jump_in_the_window_counts_as_one_scale() -> None:
     close = alternating(60)
     close[45:] *= np.exp(0.1)
     close[-1] = close[-2] * np.exp(5e-3)
     at = {"horizons": ["1s"], "window": "30s"}
-    # Of 30 squares 29 are of 10 bp: the other one is of 1000 bp or more, or of the cap's 40.
-    blind, seeing = score(seconds(close), **at), score(seconds(close), winsor=4.0, **at)
+    # Of 30 squares 29 are of 10 bp: the other one is of 1000 bp, or as the outlier it is of 10.
+    blind, seeing = (score(seconds(close), winsor=winsor, **at) for winsor in (1e3, 4.0))
     assert blind.score[-1] < 0.3
-    assert seeing.score[-1] == pytest.approx(50 / (10 * ((29 + 16) / 30) ** 0.5), rel=1e-6)
+    assert seeing.score[-1] == pytest.approx(5.0, rel=1e-6)
 
 
 def test_thin_symbol_has_the_score_of_its_newest_coarser_sample() -> None:

@@ -7,7 +7,12 @@ import polars as pl
 import pytest
 
 from pipeline.config import Config
-from pipeline.evaluation.budgets import budget_summary, budget_use
+from pipeline.evaluation.budgets import (
+    budget_summary,
+    budget_use,
+    budgets_by_symbol,
+    chance_beyond,
+)
 from pipeline.evaluation.klines import KlinesRun, minutes_config, run_klines
 from pipeline.evaluation.known_events import (
     Event,
@@ -95,6 +100,49 @@ def test_budget_summary_is_of_the_files_with_a_day() -> None:
     assert summary["times_budget"]["minor"] == pytest.approx(minor, rel=1e-3)
 
 
+def use(days: float, *alerts: int) -> dict[str, object]:
+    """What budget_use says of a file, as far as a sum over files needs it."""
+    return {"days": days, "alerts": dict(zip(("minor", "major", "critical"), alerts, strict=True))}
+
+
+def test_budgets_by_symbol_are_of_the_sums_over_its_files() -> None:
+    budget = budgeted().detector.budget
+    assert budget is not None
+    uses = [("B", use(10.0, 30, 4, 1)), ("A", use(4.0, 2, 2, 9)), ("B", use(6.0, 2, 0, 1))]
+    told = budgets_by_symbol([*uses, ("C", use(0.0, 0, 0, 0))], budget)
+    assert list(told["symbols"]) == ["A", "B"]
+    assert told["symbols"]["B"] == {
+        "files": 2,
+        "days": 16.0,
+        "alerts": {"minor": 32, "major": 4, "critical": 2},
+        "expected": {"minor": 32.0, "major": 16.0, "critical": 8.0},
+        "times_budget": {"minor": 1.0, "major": 0.25, "critical": 0.25},
+    }
+    # 9 where 2 were meant is beyond four times; a quarter is not beyond a quarter.
+    of_critical = told["times_budget"]["critical"]
+    assert (of_critical["least"], of_critical["most"], of_critical["mean"]) == (0.25, 4.5, 2.375)
+    assert {name: row["beyond"] for name, row in told["times_budget"].items()} == {
+        "minor": [],
+        "major": [],
+        "critical": ["A"],
+    }
+    # Of two expected: none, or nine and more; of eight: none or one, or 33 and more.
+    assert of_critical["beyond_by_chance"] == pytest.approx(0.1355724 + 0.0030192, abs=1e-6)
+
+
+def test_budgets_by_symbol_without_a_day_have_no_rate() -> None:
+    budget = budgeted().detector.budget
+    assert budget is not None
+    nothing = {"symbols": {}, "times_budget": None}
+    assert budgets_by_symbol([("A", use(0.0, 0, 0, 0))], budget) == nothing
+
+
+def test_chance_beyond_is_that_of_poisson_counts() -> None:
+    # 1 - e^-1 (1 + 1/2 + 1/6 + 1/24): none, or five and more.
+    assert chance_beyond(1.0) == pytest.approx(0.3715394, abs=1e-6)
+    assert chance_beyond(1000.0) == pytest.approx(0.0, abs=1e-9)
+
+
 def test_budget_trade_off_of_a_rarer_budget_has_fewer_alerts() -> None:
     detector = minutes_config(["detector.enter=4"]).detector
     often, rare = budget_trade_off([], {"made": [made([])]}, detector, (20.0, 0.5))
@@ -121,6 +169,7 @@ def test_months_report_has_what_was_asked_for() -> None:
     both = months_report([run, replace(run, file="made/B")], budgeted(), None)
     assert both[ALL]["budget"]["files"] == 2
     assert both["made/B"]["budget"]["days"] > 1.9
+    assert both[ALL]["budget_by_symbol"]["symbols"]["LIVEUSDT"]["files"] == 2
 
 
 @needs_recordings

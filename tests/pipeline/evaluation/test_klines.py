@@ -100,8 +100,8 @@ def test_run_klines_of_the_crash_of_may_2021_finds_it_and_keeps_still_at_the_out
             "start_time", "severity", "peak_score", "move_bp"
         ).iter_rows()
     ] == [
-        ("11:32", "major", 10.3, 558),
-        ("12:50", "critical", 14.5, -2259),
-        ("13:39", "major", 8.7, 1754),
+        ("11:32", "major", 10.6, 558),
+        ("12:50", "critical", 14.7, -1431),
+        ("13:39", "major", 11.0, 1754),
     ]
-    assert run.alerts.height == 27
+    assert run.alerts.height == 30

@@ -34,6 +34,13 @@ def test_path_has_the_volatility_and_the_trades_of_its_setting() -> None:
     assert 0.4 < annual < 1.2
 
 
+def test_prices_of_a_coarse_market_are_multiples_of_its_step() -> None:
+    prices = simulate(replace(SHORT, price_step=0.2), 2).trades["price"].to_numpy()
+    steps = prices / 0.2
+    assert np.abs(steps - np.rint(steps)).max() < 1e-9
+    assert len(np.unique(np.rint(steps))) > 5
+
+
 def test_jumps_are_planted_where_they_are_said_to_be() -> None:
     still = replace(SHORT, annual_volatility=1e-6, half_spread_bp=0.0, bursts_per_day=0.0)
     path = simulate(replace(still, jump_sizes=(1e4, 1e4)), 5)
