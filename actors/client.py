@@ -65,6 +65,11 @@ class PipelineClient:
         residuals: pl.DataFrame = self._call("residuals", since)
         return residuals
 
+    def regime_changes(self) -> pl.DataFrame:
+        """Return the newest REGIME_CHANGES, by time."""
+        changes: pl.DataFrame = self._call("regime_changes")
+        return changes
+
     def correlations(self) -> pl.DataFrame:
         """Return CORRELATIONS as they now are."""
         correlations: pl.DataFrame = self._call("correlations")

@@ -102,6 +102,11 @@ class Coordinator:
         with self._lock:
             return self._collector.residuals(since)
 
+    def regime_changes(self) -> pl.DataFrame:
+        """Return the newest REGIME_CHANGES, by time."""
+        with self._lock:
+            return self._collector.regime_changes()
+
     def correlations(self) -> pl.DataFrame:
         """Return CORRELATIONS as they now are."""
         with self._lock:

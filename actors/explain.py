@@ -15,12 +15,18 @@ from pipeline.batch.recorded import RecordedBatch
 from pipeline.durations import SECOND, format_duration
 from pipeline.errors import ReplayError
 from pipeline.explain import Explanation, explain
+from pipeline.explain_market import explain_market
 from pipeline.schema import MARKET_SYMBOL
 from pipeline.times import microseconds, time_at
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
     from pathlib import Path
+
+    from pipeline.explain_market import Movers
+
+#: So many symbols of an alert of the market are shown to people, those that moved furthest.
+_MOVERS = 20
 
 
 def run_explain(
@@ -37,12 +43,6 @@ def run_explain(
     Raises:
         CryptoctopusError: There is no such alert, or the bars behind it are not there any more.
     """
-    if alert_id.startswith(f"{MARKET_SYMBOL}-"):
-        raise ReplayError(
-            f"expected an alert of a symbol, found {alert_id}, of all together: what it was made "
-            "of, the steps as the coordinator took them, is not kept; those of symbols that are "
-            "part of it (their parent_id) can be explained"
-        )
     if directory is None:
         found = _of_pipeline(alert_id, address)
     else:
@@ -75,17 +75,23 @@ def _of_pipeline(alert_id: str, address: str | None) -> Explanation:
             raise ReplayError(
                 f"the running pipeline: expected alert {alert_id}, found {alerts.height:,} others"
             )
-        bars, config = pipeline.bars(), pipeline.config()
+        bars, market, config = pipeline.bars(), pipeline.market(), pipeline.config()
     alert = found.row(0, named=True)
-    own = bars.filter(pl.col("symbol") == alert["symbol"])
-    until = own["open_time"] < alert["peak_time"]
-    # A bar that was restated counts as it was told last.
-    newest = own.filter(until).unique("open_time", keep="last").sort("open_time")
-    return explain(alert, newest, config)
+    until = pl.col("open_time") < alert["peak_time"]
+    if alert["symbol"] == MARKET_SYMBOL:
+        return explain_market(alert, market.filter(until), _newest(bars.filter(until)), config)
+    own = pl.col("symbol") == alert["symbol"]
+    return explain(alert, _newest(bars.filter(until, own)), config)
+
+
+def _newest(bars: pl.DataFrame) -> pl.DataFrame:
+    """Return bars in time order; one that was restated counts as it was told last."""
+    return bars.unique(["symbol", "open_time"], keep="last").sort("open_time")
 
 
 def _print(found: Explanation) -> None:
     alert = found.alert
+    price, rows = ("price", "bars") if found.movers is None else ("index", "steps")
     console = Console(width=160, highlight=False)
     console.print(f"{alert['alert_id']}: {alert['severity']}, {alert['status']}")
     console.print(
@@ -98,7 +104,7 @@ def _print(found: Explanation) -> None:
         else f" over {format_duration(round(alert['horizon_s'] * SECOND))}"
     )
     console.print(
-        f"peaked  {alert['peak_time']:%F %T}, score {found.peak_score:.3f}, price "
+        f"peaked  {alert['peak_time']:%F %T}, score {found.peak_score:.3f}, {price} "
         f"{found.peak_close:.10g}, {alert['move_bp']:+.1f} bp{over}"
     )
     if found.horizons:
@@ -109,8 +115,10 @@ def _print(found: Explanation) -> None:
             f"return  {one.move_bp:+.3f} bp; of the {one.samples} before it the mean is "
             f"{one.mean_bp:+.3f} bp, the deviation {one.deviation_bp:.3f} bp"
         )
+    if found.movers is not None:
+        _print_movers(console, alert, found.movers)
     console.print(
-        f"recomputed from {found.bars:,} bars since {found.first_bar:%F %T}: "
+        f"recomputed from {found.bars:,} {rows} since {found.first_bar:%F %T}: "
         f"peak score {found.peak_score!r}, "
         f"{'the same to the bit' if found.same else _told(found.differences)}"
     )
@@ -132,6 +140,23 @@ def _horizon_table(found: Explanation) -> Table:
             f"{one.samples} returns, ({start:%T}, {end:%T}]",
         )
     return table
+
+
+def _print_movers(console: Console, alert: Mapping[str, Any], movers: Movers) -> None:
+    median = "unknown" if movers.median_score is None else f"{movers.median_score:+.3f}"
+    console.print(
+        f"{alert['exceeding']} of {alert['members']} symbols with a score reached their own "
+        f"threshold; at the peak {movers.members} have a return, the median of their scores is "
+        f"{median}"
+    )
+    table = Table(title="who moved, from close to close")
+    table.add_column("symbol")
+    table.add_column("move bp", justify="right")
+    for move in movers.moves[:_MOVERS]:
+        table.add_row(move.symbol, f"{move.move_bp:+.2f}")
+    console.print(table)
+    if len(movers.moves) > _MOVERS:
+        console.print(f"and {len(movers.moves) - _MOVERS} more, which moved less")
 
 
 def _told(differences: Mapping[str, tuple[Any, Any]]) -> str:

@@ -29,6 +29,7 @@ SAMPLES = pl.Schema(
         "direction": pl.Int8(),  # sign of the tested return
         "complete": pl.Boolean(),
         "regime": pl.String(),  # of volatility, see `pipeline.regimes`; null while unknown
+        "regime_change": pl.Int8(),  # 1 where volatility was found to have risen, -1 fallen, else 0
         "revision": pl.Int32(),  # above 0: it takes the place of the row told before
     }
 )

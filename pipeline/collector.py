@@ -17,6 +17,7 @@ from pipeline.delivery import Inbox, from_ipc
 from pipeline.durations import HOUR, SECOND
 from pipeline.history import History
 from pipeline.latency import RecentLatencies, counted
+from pipeline.regime_changes import RegimeChanges
 from pipeline.report import run_report, timing_report
 from pipeline.schema import ALERTS, BARS, CORRELATIONS, HEALTH, MARKET, MARKET_SYMBOL, RESIDUALS
 
@@ -69,6 +70,7 @@ class Collector:
         self._crosssection: CrossSection | None = None
         if plan.crosssection is not None:
             self._crosssection = CrossSection(plan.crosssection, plan.watched)
+        self._regime_changes = RegimeChanges(plan.every_us)
         self._newest: dict[str, int] = {}  # by symbol: the newest bar's open time or trade id
         self._alerts: dict[str, _Logged] = {}
         self._health: dict[str, dict[str, Any]] = {}
@@ -159,6 +161,10 @@ class Collector:
         """Return the RESIDUALS known after a version, as far back as the history reaches."""
         return self._residuals.since(since)
 
+    def regime_changes(self) -> pl.DataFrame:
+        """Return the newest REGIME_CHANGES, by time."""
+        return self._regime_changes.frame()
+
     def correlations(self) -> pl.DataFrame:
         """Return CORRELATIONS as they now are; no pair where nothing is said of the market."""
         if self._crosssection is None:
@@ -194,6 +200,7 @@ class Collector:
             rejected_unnamed=sum(self._unnamed.values()),
             restarts=restarts,
             loads=alarm_loads(alerts, symbols, since_us, max(now_us, since_us + 1)),
+            regime_changes=self._regime_changes.counts(),
         )
         return report | timing_report(self._latencies.percentiles_ms(now_us), surest)
 
@@ -211,7 +218,9 @@ class Collector:
             new = self._is_new(bars)
             bars, features = bars.filter(new), features.filter(new)
             self._bars.append(self._version, bars)
-            self._samples.append(self._version, self._as_samples(bars, features))
+            samples = self._as_samples(bars, features)
+            self._samples.append(self._version, samples)
+            self._regime_changes.push(samples)
         if self._crosssection is not None and (bars.height or alerts.height):
             alerts = self._compare(bars, features, alerts, now_us)
         for row in alerts.iter_rows(named=True):
@@ -262,6 +271,7 @@ class Collector:
             "direction",
             bars["complete"],
             "regime",
+            "regime_change",
             bars["revision"],
         )
         if not self._plan.by_trade:

@@ -174,7 +174,9 @@ class CrossSection:
             [
                 pl.Series("open_time", steps.open_us).cast(TIME),
                 pl.Series("log_return", rows.log_return, nan_to_null=True),
+                pl.Series("close", rows.close, nan_to_null=True),
                 pl.Series("members", rows.members, dtype=pl.Int32),
+                pl.Series("trades", steps.trades).replace(-1, None),
                 pl.Series("market_score", rows.score, nan_to_null=True),
                 pl.Series("direction", rows.direction),
                 pl.Series("median_score", rows.median, nan_to_null=True),

@@ -8,14 +8,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from pipeline.detect.config import MultiHorizonConfig
 from pipeline.detect.episodes import Episodes, ScoredRows
 from pipeline.detect.registry import detector_of
 from pipeline.detect.spot import Spot
-from pipeline.marks import NEVER
+from pipeline.market_samples import MarketSamples, market_detector
 from pipeline.schema import MARKET_SYMBOL
 from pipeline.window_tapes import MISSING, UNIT
-from pipeline.windows import Samples, Windows
+from pipeline.windows import Windows
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -35,6 +34,7 @@ class MarketRows:
     Attributes:
         end_us: When a step ends.
         log_return: Of the market; NaN with too few members.
+        close: The index, 1 before the first return; NaN with too few members.
         members: Symbols with a return.
         score: The detector's, never negative; NaN where unknown.
         direction: The sign of the tested return.
@@ -44,6 +44,7 @@ class MarketRows:
 
     end_us: NDArray[np.int64]
     log_return: NDArray[np.float64]
+    close: NDArray[np.float64]
     members: NDArray[np.int64]
     score: NDArray[np.float64]
     direction: NDArray[np.int8]
@@ -74,13 +75,11 @@ class MarketSeries:
         min_symbols: int,
     ) -> None:
         assert sampling.step_us is not None  # noqa: S101 - without a grid there is no market
-        if isinstance(config, MultiHorizonConfig):
-            config = config.model_copy(update={"tick": 0.0})
+        config = market_detector(config)
         self._every_us = sampling.step_us
         self._min_symbols = min_symbols
         self._exit = config.exit
-        # After so many steps without a price nothing before them matters.
-        self._reach = config.reach_us(self._every_us, sampling.forward_fill) // self._every_us
+        self._samples = MarketSamples(config, sampling)
         self._detector = detector_of([config], plugins, sampling)
         self._windows = Windows(self._detector.sums(), trims=self._detector.trims)
         self._spot = Spot([config], every_us=self._every_us)
@@ -91,7 +90,6 @@ class MarketSeries:
             forward_fill_us=sampling.forward_fill,
         )
         self._level = 0  # the sum of all returns so far, in units
-        self._end_us = NEVER
 
     def retune(self, config: DetectorConfig) -> None:
         """Take other rules for episodes; see `Episodes.retune`."""
@@ -110,22 +108,21 @@ class MarketSeries:
         known = steps.returns != MISSING
         means = _means(steps.returns, known, self._min_symbols)
         medians = _medians(steps.scores, self._min_symbols)
-        all_us, place = self._with_gaps(end_us)
-        close, trades, median = (np.full(len(all_us), np.nan) for _ in range(3))
-        close[place], trades[place], median[place] = self._closes(means), steps.trades, medians
-        index = np.zeros(len(all_us), dtype=np.int32)
-        complete = np.ones(len(all_us), dtype=np.bool_)
-        counts = np.nan_to_num(trades).astype(np.int64)
-        samples = Samples(index, all_us, close, complete, counts)
+        closes = np.array(self._closes(means))
+        samples, place = self._samples.push(end_us, closes, steps.trades)
+        median = np.full(len(samples.close), np.nan)
+        median[place] = medians
         columns = self._windows.push(samples)
         scores = self._detector.score(samples, columns, 0)
-        in_force = self._spot.push(index, all_us, scores)
+        in_force = self._spot.push(samples.symbol_index, samples.time_us, scores)
         agrees = (np.abs(median) >= self._exit) & (np.sign(median) == scores.direction)
         in_force[~agrees, 0] = np.inf
-        episodes = self._episodes.push(ScoredRows(index, all_us, scores, in_force))
+        rows = ScoredRows(samples.symbol_index, samples.time_us, scores, in_force)
+        episodes = self._episodes.push(rows)
         return MarketRows(
             end_us,
             np.array([np.nan if mean is None else mean * UNIT for mean in means]),
+            closes,
             known.sum(axis=1),
             scores.score[place],
             scores.direction[place],
@@ -141,20 +138,6 @@ class MarketSeries:
             # One by one: of an array, the last digit may depend on how many are computed at once.
             closes.append(math.nan if mean is None else math.exp(self._level * UNIT))
         return closes
-
-    def _with_gaps(self, end_us: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.intp]]:
-        """Return the steps with those that nobody told, and where the told ones are among them."""
-        every_us, before_us = self._every_us, self._end_us
-        self._end_us = int(end_us[-1])
-        if before_us == NEVER:
-            before_us = int(end_us[0]) - every_us
-        whole: list[int] = []
-        for now_us in end_us.tolist():
-            since_us = max(before_us + every_us, now_us - self._reach * every_us)
-            whole += range(since_us, now_us + 1, every_us)
-            before_us = now_us
-        all_us = np.array(whole, dtype=np.int64)
-        return all_us, np.searchsorted(all_us, end_us)
 
 
 def _means(returns: NDArray[np.int64], known: NDArray[np.bool_], least: int) -> list[int | None]:

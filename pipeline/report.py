@@ -57,6 +57,7 @@ def run_report(  # noqa: PLR0913 - what a report is made of, by name
     rejected_unnamed: int,
     restarts: Mapping[str, int],
     loads: Mapping[str, AlarmLoad],
+    regime_changes: Mapping[str, int],
 ) -> dict[str, Any]:
     """Return the report of a run.
 
@@ -75,6 +76,7 @@ def run_report(  # noqa: PLR0913 - what a report is made of, by name
         rejected_unnamed: Rejected messages that name no symbol; they are in the totals only.
         restarts: `symbol_actors` and `coordinator`.
         loads: Of alarms over the last hour, by symbol, and of the market.
+        regime_changes: How many were found in the bars that were told, by symbol; 0 for any other.
     """
     columns = ["first_id", "last_id", *COUNTS, *_OF_FEED, "last_price", "sha256"]
     if has_books(health):
@@ -83,9 +85,11 @@ def run_report(  # noqa: PLR0913 - what a report is made of, by name
         row["symbol"]: {column: row[column] for column in columns}
         | _which(row["lost"], lost_ranges[row["symbol"]])
         | _told(loads[row["symbol"]])
+        | {"regime_changes": regime_changes[row["symbol"]]}
         for row in health.iter_rows(named=True)
     }
     totals = {column: sum(row[column] for row in symbols.values()) for column in COUNTS}
+    totals["regime_changes"] = sum(row["regime_changes"] for row in symbols.values())
     totals["rejected"] += rejected_unnamed
     return {
         "seconds": round(seconds, 3),

@@ -100,11 +100,26 @@ MARKET = pl.Schema(
     {
         "open_time": TIME,
         "log_return": pl.Float64(),  # null with fewer members than `market.min_symbols`
+        # What the detector takes, a price that was 1 when the coordinator started, with every mean
+        # return since: only the ratio of two of them says anything. Null without a return.
+        "close": pl.Float64(),
         "members": pl.Int32(),  # symbols with a return in it
+        "trades": pl.Int64(),  # of the members; null where no count is known
         "market_score": pl.Float64(),  # the detector's, never negative
         "direction": pl.Int8(),  # sign of the tested return
         "median_score": pl.Float64(),  # of the symbols' signed scores
         "exceeding_frac": pl.Float64(),  # of those symbols, that reach their `enter` its way
+    }
+)
+
+#: One row a change of a symbol's volatility, as it was found. No alert: it has no severity.
+REGIME_CHANGES = pl.Schema(
+    {
+        "symbol": pl.String(),
+        "time": TIME,  # when the bar ended with which it was found
+        "direction": pl.Int8(),  # 1 risen, -1 fallen
+        "regime": pl.String(),  # then; null while unknown
+        "volatility": pl.Float64(),  # of the headline feature, annualised fraction; null if unknown
     }
 )
 

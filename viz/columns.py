@@ -32,7 +32,8 @@ def detail_columns(
 ) -> Mapping[str, Any]:
     """Return the history rows of one symbol as the columns of its panes.
 
-    A grid step that is missing becomes one row of NaN, so that lines break instead of joining.
+    `risen` and `fallen` are the volatility where it was found to have changed so, else NaN. A grid
+    step that is missing becomes one row of NaN, so that lines break instead of joining.
 
     Args:
         rows: History rows of one symbol, at most one a grid step.
@@ -44,6 +45,8 @@ def detail_columns(
         price="close",
         volatility="volatility",
         z=pl.col("score") * pl.col("direction"),
+        risen=_where_changed(1),
+        fallen=_where_changed(-1),
     )
     every_ms = every_us / 1e3
     before = pl.col("t").shift(1, fill_value=after_ms)
@@ -52,6 +55,10 @@ def detail_columns(
     )
     whole = pl.concat([ordered, gaps.select("t")], how="diagonal").sort("t")
     return _columns(whole.fill_null(NAN))
+
+
+def _where_changed(direction: int) -> pl.Expr:
+    return pl.when(pl.col("regime_change") == direction).then("volatility").cast(pl.Float32)
 
 
 def _milliseconds(column: str) -> pl.Expr:

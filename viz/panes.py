@@ -147,13 +147,30 @@ def _draw_volatility(
     pane.add_layout(elevated)
     line = pane.line("t", "volatility", source=detail, line_width=1.5)
     _colour(line.glyph, line_color="vol")
+    _draw_changes(pane, detail)
     marks = pane.scatter(
-        "start_ms", "volatility", marker="marker", size=11, source=alerts, view=view, line_width=1.5
+        "start_ms",
+        "volatility",
+        marker="marker",
+        size=11,
+        source=alerts,
+        view=view,
+        line_width=1.5,
+        name="anomalies",
     )
     _colour(marks.glyph, fill_color="anomaly", line_color="panel")
     read = CustomJS(code="cryptoctopus.read(cb_data)")
     pane.add_tools(HoverTool(renderers=[line], mode="vline", tooltips=None, callback=read))
     return baseline, elevated
+
+
+def _draw_changes(pane: figure, detail: ColumnDataSource) -> None:
+    """Mark on the line where volatility was found to have changed: hollow, for no anomaly is."""
+    for column, marker in (("risen", "triangle"), ("fallen", "inverted_triangle")):
+        marks = pane.scatter(
+            "t", column, marker=marker, size=10, source=detail, line_width=1.5, name=column
+        )
+        _colour(marks.glyph, fill_color="panel", line_color="text")
 
 
 def _draw_score(pane: figure, detail: ColumnDataSource) -> tuple[Span, Span]:

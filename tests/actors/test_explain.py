@@ -5,15 +5,23 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 import pytest
 
 from actors.cli import main
 from pipeline.config import Config
+from pipeline.crosssection import CrossSection, cross_section_plan
+from pipeline.schema import BARS, MARKET, TIME
+from tests.pipeline import crash
 from tests.pipeline.batch.histories import START_MS, Row, run_here, write_dump
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
 
 CONFIG = Config.model_validate(
     {
@@ -199,7 +207,6 @@ def test_explain_of_an_alert_that_says_anything_else_of_its_peak_tells_what(
             "out",
             "expected alert BTCUSDT-multi_horizon-1, found 1 others",
         ),
-        ("MARKET-zscore-1", "out", "found MARKET-zscore-1, of all together: what it was made of"),
     ],
 )
 def test_explain_that_cannot_be_done_says_why(
@@ -216,4 +223,100 @@ def test_explain_without_the_bars_behind_an_alert_says_so(
     run_here(tmp_path / "out", dump, config=CONFIG)
     max((tmp_path / "out" / "bars").rglob("*.parquet")).unlink()  # of the last bar
     assert main(["explain", ALERT, "--from", str(tmp_path / "out")]) == 2
+    assert "expected the bar that ended at its start_time" in capsys.readouterr().err
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """What a pipeline that runs would answer; it has alerts as a snapshot of it does."""
+
+    alerts: pl.DataFrame
+    told_bars: pl.DataFrame
+    told_market: pl.DataFrame
+
+    def snapshot(self, _since: int) -> Running:
+        return self
+
+    def bars(self) -> pl.DataFrame:
+        return self.told_bars
+
+    def market(self) -> pl.DataFrame:
+        return self.told_market
+
+    def config(self) -> Config:
+        return crash.CONFIG
+
+
+@pytest.fixture
+def crashed(monkeypatch: pytest.MonkeyPatch) -> Running:
+    """A pipeline whose market has fallen; its bars were restated, and 26 of them were made up."""
+    plan, told = cross_section_plan(crash.CONFIG), crash.told()
+    assert plan is not None
+    result = CrossSection(plan, crash.ENTER).push(told.bars, told.features, told.alerts, 0)
+    alerts = result.alerts.filter(symbol="MARKET").tail(1)
+    peak, horizon = alerts.select("peak_time", "horizon_s").row(0)
+    last_us = round(peak.timestamp() * crash.S) - crash.S
+    made_up = [
+        {"symbol": f"X{number:02}", "open_time": open_us, "close": close}
+        for number in range(25)
+        for open_us, close in (
+            (last_us - round(horizon) * crash.S, 100.0),
+            (last_us, 50.0),
+            (last_us, 100.0 * math.exp(1e-2 + number * 1e-4)),  # told again
+        )
+    ]
+    bars = pl.DataFrame(made_up).with_columns(pl.col("open_time").cast(TIME))
+    running = Running(alerts, pl.concat([BARS.to_frame(), bars], how="diagonal"), result.market)
+
+    @contextmanager
+    def find(_address: str | None) -> Iterator[Running]:
+        yield running
+
+    monkeypatch.setattr("actors.explain.running_pipeline", find)
+    return running
+
+
+def test_explain_of_an_alert_of_the_market_shows_its_horizons_and_who_moved(
+    capsys: pytest.CaptureFixture[str], crashed: Running
+) -> None:
+    alert = crashed.alerts["alert_id"].item()
+    assert main(["explain", alert]) == 0
+    text = capsys.readouterr().out
+    assert "index 0.99" in text
+    assert "10 returns, (" in text
+    assert "4 of 4 symbols with a score reached their own threshold" in text
+    assert "at the peak 4 have a return, the median of their scores is -12.400" in text
+    # The newest of what was told of a bar counts: e^0.0124, the largest, and the 20th.
+    assert "X24" in text
+    assert "+124.00" in text
+    assert "+105.00" in text
+    assert "+104.00" not in text
+    assert "and 5 more, which moved less" in text
+    assert "recomputed from 62 steps since" in text  # up to the peak
+    assert "the same to the bit" in text
+
+
+def test_explain_of_an_alert_of_the_market_has_all_who_moved_in_json(
+    capsys: pytest.CaptureFixture[str], crashed: Running
+) -> None:
+    assert main(["explain", crashed.alerts["alert_id"].item(), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["same"]
+    assert found["peak_score"] == crashed.alerts["peak_score"].item()
+    assert (found["alert"]["exceeding"], found["movers"]["members"]) == (4, 4)
+    assert found["movers"]["median_score"] == pytest.approx(-12.400, abs=1e-3)
+    assert [move["symbol"] for move in found["movers"]["moves"]] == [
+        f"X{number:02}" for number in range(24, -1, -1)
+    ]
+
+
+def test_explain_of_an_alert_of_the_market_whose_steps_are_gone_says_so(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, crashed: Running
+) -> None:
+    @contextmanager
+    def find(_address: str | None) -> Iterator[Running]:
+        yield Running(crashed.alerts, crashed.told_bars, MARKET.to_frame())
+
+    monkeypatch.setattr("actors.explain.running_pipeline", find)
+    assert main(["explain", crashed.alerts["alert_id"].item()]) == 2
     assert "expected the bar that ended at its start_time" in capsys.readouterr().err

@@ -20,7 +20,7 @@ MARKS = """() => {
   const figure = Bokeh.documents[0].roots().find((root) => root.name === "volatility");
   const shown = (t) => t >= figure.x_range.start && t <= figure.x_range.end;
   return figure.renderers
-    .filter((renderer) => renderer.glyph.type === "Scatter")
+    .filter((renderer) => renderer.name === "anomalies")
     .flatMap((renderer) => {
       const { symbol, start_ms, volatility } = renderer.data_source.data;
       const chosen = document.getElementById("symbol").textContent;

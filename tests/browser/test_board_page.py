@@ -155,7 +155,7 @@ def test_anomaly_is_marked_and_shaded_on_the_volatility_graph(
         page,
         """(() => {
           const renderers = pane("volatility").renderers;
-          const marks = renderers.find((renderer) => renderer.glyph.type === "Scatter");
+          const marks = renderers.find((renderer) => renderer.name === "anomalies");
           const shades = renderers.find((renderer) => renderer.glyph.type === "VStrip");
           const rows = [...marks.view.filter.compute_indices(marks.data_source)];
           const { symbol, marker, volatility, start_ms, shade_ms } = marks.data_source.data;
@@ -176,6 +176,24 @@ def test_anomaly_is_marked_and_shaded_on_the_volatility_graph(
             "shaded": True,
         }
     ]
+
+
+def test_changes_of_volatility_are_marked_and_told_beside_the_title(
+    server: BoardServer, open_page: OpenPage
+) -> None:
+    page = open_page(server.url + "?s=BTCUSDT")
+    found = model_value(
+        page,
+        """["risen", "fallen"].map((name) => {
+          const marks = pane("volatility").renderers.find((renderer) => renderer.name === name);
+          const rows = Array.from(marks.data_source.data[name], Number.isFinite);
+          const row = rows.indexOf(true);
+          cryptoctopus.read({ index: { line_indices: [row - 3] } });
+          const words = document.getElementById("regime").textContent;
+          return [marks.glyph.marker.value, rows.filter(Boolean).length, words.slice(0, 8)];
+        })""",
+    )
+    assert found == [["triangle", 1, "rose at "], ["inverted_triangle", 1, "fell at "]]
 
 
 def test_anomaly_list_opens_the_symbol_by_key(server: BoardServer, open_page: OpenPage) -> None:

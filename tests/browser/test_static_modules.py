@@ -137,3 +137,23 @@ def test_calm_range_changes_seldom(
     evaluate: Evaluate, expression: str, expected: list[float]
 ) -> None:
     assert evaluate("detail", expression) == pytest.approx(expected)
+
+
+@pytest.mark.parametrize(
+    ("row", "reach", "words"),
+    [
+        (0, 3000, "rose at 01:03:09"),
+        (0, 1999, ""),
+        (3, 9000, "fell at 01:03:10"),
+        (4, 1000, "fell at 01:03:10"),
+        (5, 1000, ""),
+    ],
+)
+def test_change_of_volatility_is_told_where_its_mark_is_near(
+    evaluate: Evaluate, row: int, reach: int, words: str
+) -> None:
+    columns = """{
+      t: [0, 1, 2, 3, 4, 5].map((at) => 1735693387000 + 1000 * at),
+      risen: [NaN, NaN, 0.5, NaN, NaN, NaN], fallen: [NaN, NaN, NaN, 0.4, NaN, NaN],
+    }"""
+    assert evaluate("detail", f"m.changeNear({columns}, {row}, {reach})") == words

@@ -155,12 +155,20 @@ def test_status_explain_and_stop_find_the_running_pipeline_and_a_second_run_does
     cluster: str, command: Start, tmp_path: Path
 ) -> None:
     # An hour of history, with jumps that there are alerts of.
-    market = {"history": "75m", "jumps_per_hour": 30.0}
-    config = str(small(tmp_path, features=["realized_vol_1h"], exchange=market))
+    exchange = {"history": "75m", "jumps_per_hour": 30.0}
+    market = {"min_symbols": 2}
+    config = str(small(tmp_path, features=["realized_vol_1h"], exchange=exchange, market=market))
     run = command("run", config, "--no-board", "--address", cluster)
     run.line_with("running without a board")
     wait_until(lambda: pipeline_of_the_cluster().report()["totals"]["bars"] > 2, "bars")
-    alert = pipeline_of_the_cluster().snapshot(0).alerts.row(0, named=True)
+    told: dict[str, str] = {}
+
+    def alerts_of_both() -> bool:
+        alerts = pipeline_of_the_cluster().snapshot(0).alerts
+        told.update(alerts.select("symbol", "alert_id").iter_rows())
+        return {"BTCUSDT", "MARKET"} <= set(told)
+
+    wait_until(alerts_of_both, "an alert of a symbol and one of the market")
 
     second = command("run", config, "--no-board", "--address", cluster)
     status = command("status", "--json", "--address", cluster)
@@ -172,12 +180,17 @@ def test_status_explain_and_stop_find_the_running_pipeline_and_a_second_run_does
     assert table.wait() == 0
     assert any("BTCUSDT" in line and "live" in line for line in table.lines)
 
-    explain = command("explain", alert["alert_id"], "--json", "--address", cluster)
+    explain = command("explain", told["BTCUSDT"], "--json", "--address", cluster)
+    of_market = command("explain", told["MARKET"], "--json", "--address", cluster)
     unknown = command("explain", "BTCUSDT-multi_horizon-1", "--address", cluster)
     assert explain.wait() == 0, explain.errors
     explained = json.loads("".join(explain.lines))
     assert explained["same"]
     assert explained["peak_score"] == max(one["score"] for one in explained["horizons"])
+    assert of_market.wait() == 0, of_market.errors
+    explained = json.loads("".join(of_market.lines))
+    assert explained["same"]
+    assert {move["symbol"] for move in explained["movers"]["moves"]} == {"BTCUSDT", "ETHUSDT"}
     assert unknown.wait() == 2
     assert "expected alert BTCUSDT-multi_horizon-1, found " in unknown.errors
 

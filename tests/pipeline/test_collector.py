@@ -212,6 +212,7 @@ def test_report_accounts_for_every_id() -> None:
         "lost_untold": 0,
         "alerts_per_hour": 0.0,
         "in_alarm_frac": 0.0,
+        "regime_changes": 0,
     }
     assert report["totals"]["live"] == 29
     assert report["totals"]["rejected"] == 2  # they named no symbol
@@ -316,6 +317,31 @@ def test_apply_of_a_restated_bar_tells_its_sample_again() -> None:
     assert again["open_time"].to_physical().to_list()[0] == START_US + 8 * S
     assert again["revision"].unique().to_list() == [1]
     assert again["complete"].all()
+
+
+def test_changes_of_volatility_are_told_to_boards_readers_and_the_report_and_are_no_alerts() -> (
+    None
+):
+    state, one = collector(), envelope(engine(), noisy(30), 1)
+    features = from_ipc(one.payload.features)
+    row = features["symbol"].eq("AUSDT").arg_max()
+    assert row is not None
+    rise = pl.Series([1 if at == row + 1 else 0 for at in range(features.height)], dtype=pl.Int8)
+    changed = replace(one.payload, features=to_ipc(features.with_columns(regime_change=rise)))
+    state.apply(replace(one, payload=changed), S)
+    (told,) = state.regime_changes().iter_rows(named=True)
+    sample = state.snapshot(0, S).samples.filter(pl.col("regime_change") != 0).row(0, named=True)
+    assert told == {
+        "symbol": "AUSDT",
+        "time": sample["open_time"] + timedelta(seconds=1),
+        "direction": 1,
+        "regime": sample["regime"],
+        "volatility": sample["volatility"],
+    }
+    report = state.report(S, {})
+    assert [row["regime_changes"] for row in report["symbols"].values()] == [1, 0]
+    assert (report["totals"]["regime_changes"], report["totals"]["alerts"]) == (1, 0)
+    assert state.snapshot(0, S).alerts.is_empty()
 
 
 def test_report_tells_latencies_and_the_surest_clock() -> None:

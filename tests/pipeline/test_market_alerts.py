@@ -43,6 +43,7 @@ def push(
     rows = MarketRows(
         end_us=(first + np.arange(count)) * S,
         log_return=np.zeros(count),
+        close=np.ones(count),
         members=np.full(count, 3),
         score=np.zeros(count),
         direction=np.full(count, direction, dtype=np.int8),
@@ -146,6 +147,6 @@ def test_symbol_that_enters_during_an_episode_can_be_in_it() -> None:
     push(state, 20, (-6.0, 0.0, 0.0), episodes=(EPISODE,))
     wide = np.array([[0.0, 0.0, 0.0, -8.0]])
     rows = MarketRows(
-        np.array([21 * S]), *([np.zeros(1)] * 3), np.array([-1], dtype=np.int8), np.zeros(1), []
+        np.array([21 * S]), *([np.zeros(1)] * 4), np.array([-1], dtype=np.int8), np.zeros(1), []
     )
     assert facts(state.push(rows, wide, np.append(ENTER, 8.0))) == [("open", 1, 2, 4)]

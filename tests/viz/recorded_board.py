@@ -61,7 +61,8 @@ class RecordedBoard:
     The last symbol stopped trading two minutes before the end of that hour and its feed is down.
     The one before it is so thin that every fifth bar has no price. The second is in a critical
     episode that is open, the fourth in a minor one; three older ones are closed, one retracted.
-    Ten minutes before, nine of twelve rose together: one alert of the market, and two under it.
+    The volatility of the first was found to have risen, and to have fallen again, since. Ten
+    minutes before, nine of twelve rose together: one alert of the market, and two under it.
 
     Args:
         count: Symbols.
@@ -184,6 +185,7 @@ class RecordedBoard:
                 "direction": direction,
                 "complete": np.ones(count, bool),
                 "regime": [("normal", "elevated", "calm", "extreme")[at % 4] for at in place],
+                "regime_change": [self._change(who, second) for who in range(count)],
                 "revision": np.zeros(count, np.int32),
             }
         )
@@ -191,6 +193,11 @@ class RecordedBoard:
         return frame.with_columns(values, pl.col("open_time").cast(TIME)).cast(dict(rows.schema))[
             np.flatnonzero(trading)
         ]
+
+    def _change(self, who: int, second: int) -> int:
+        """Return 1 where the volatility of the first symbol was found to have risen, -1 fallen."""
+        begin = self._history_s
+        return {(0, begin - 105): 1, (0, begin - 60): -1}.get((who, second), 0)
 
     def _episodes(self) -> list[tuple[int, int, int, float, int]]:
         """Return who, first second, end (exclusive), strength and sign of the move."""

@@ -13,7 +13,11 @@ SYMBOLS = pl.Enum(["AAA", "BBB"])
 
 
 def rows(
-    seconds: list[int], *, symbol: str = "BBB", volatility: float | None = 0.5
+    seconds: list[int],
+    *,
+    symbol: str = "BBB",
+    volatility: float | None = 0.5,
+    change: tuple[int, ...] | None = None,
 ) -> pl.DataFrame:
     times = [dt.datetime(2025, 1, 1, 0, 0, second, tzinfo=dt.UTC) for second in seconds]
     return pl.DataFrame(
@@ -24,6 +28,7 @@ def rows(
             "volatility": [volatility] * len(times),
             "score": [2.0] * len(times),
             "direction": [-1] * len(times),
+            "regime_change": [0] * len(times) if change is None else change,
         },
         schema_overrides={"symbol": SYMBOLS, "volatility": pl.Float64, "direction": pl.Int8},
     )
@@ -70,10 +75,19 @@ def test_detail_columns_right_after_what_was_sent_join_it() -> None:
     assert columns["t"] == [1735689601000.0]
 
 
+def test_detail_columns_have_the_volatility_where_it_rose_and_where_it_fell() -> None:
+    columns = detail_columns(rows([0, 1, 2], change=(1, 0, -1)), every_us=SECOND)
+    assert columns["risen"][0] == columns["fallen"][2] == 0.5
+    assert [math.isnan(value) for value in columns["risen"]] == [False, True, True]
+    assert [math.isnan(value) for value in columns["fallen"]] == [True, True, False]
+
+
 def test_detail_columns_without_rows_are_empty() -> None:
     assert detail_columns(rows([]), every_us=SECOND) == {
         "t": [],
         "price": [],
         "volatility": [],
         "z": [],
+        "risen": [],
+        "fallen": [],
     }

@@ -99,7 +99,7 @@ export class Anomalies {
 function makeRow(alert) {
   const row = document.createElement("tr");
   row.dataset.id = alert.alert_id;
-  if (alert.symbol !== MARKET) row.title = `cryptoctopus explain ${alert.alert_id}`;
+  row.title = `cryptoctopus explain ${alert.alert_id}`;
   for (const name of ["start", "symbol", "severity", "number", "number", "number"]) {
     const cell = document.createElement("td");
     cell.className = name;

@@ -16,6 +16,22 @@ export function calmRange(old, low, high, floor = null) {
   return [bottom, high + 0.2 * span];
 }
 
+/**
+ * Return the words for the change of volatility that is marked nearest to a row, empty without one
+ * within `reach` milliseconds: a mark is wider than the row it is of.
+ */
+export function changeNear({ t, risen, fallen }, row, reach) {
+  let found = null;
+  const look = (at) => {
+    if (!Number.isFinite(risen[at]) && !Number.isFinite(fallen[at])) return;
+    if (found === null || Math.abs(t[at] - t[row]) < Math.abs(t[found] - t[row])) found = at;
+  };
+  for (let at = row; at >= 0 && t[row] - t[at] <= reach; at--) look(at);
+  for (let at = row + 1; at < t.length && t[at] - t[row] <= reach; at++) look(at);
+  if (found === null) return "";
+  return `${Number.isFinite(risen[found]) ? "rose" : "fell"} at ${clock(t[found])}`;
+}
+
 export class Detail {
   constructor(models) {
     this.models = models;
@@ -29,7 +45,7 @@ export class Detail {
 
   setPlan(plan) {
     this.plan = plan;
-    this.nodes.headline.textContent = `${plan.headline}, annualised`;
+    this.nodes.headline.textContent = this.nodes.headline.title = `${plan.headline}, annualised`;
     this.nodes.detector.textContent = plan.detector;
   }
 
@@ -100,7 +116,8 @@ export class Detail {
     const book = bookWords(tick.spread_bp[index], tick.imbalance[index]);
     nodes.moment.textContent = at ? `at ${clock(data.t[row])} UTC` : [traded, book].filter(Boolean).join(" · ");
     nodes["symbol-state"].textContent = STATES[state];
-    nodes.regime.textContent = at ? "" : regimeOf(tick.regime[index]);
+    // Half a mark on the screen is about a hundredth of the window.
+    nodes.regime.textContent = at ? changeNear(data, row, 10 * this.models.link.window_s) : regimeOf(tick.regime[index]);
   }
 }
 

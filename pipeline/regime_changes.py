@@ -1,0 +1,61 @@
+"""Changes of volatility as events: those of all symbols, the newest, each told once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import TYPE_CHECKING
+
+import polars as pl
+
+from pipeline.schema import REGIME_CHANGES
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+#: So many are kept; then the one that was found at the earliest time leaves.
+MAX_CHANGES = 1_000
+
+_KEY = ["symbol", "time"]
+
+
+class RegimeChanges:
+    """What CUSUM found, see `pipeline.regimes`, in the samples that were told.
+
+    A sample that is told again takes the place of what it told before. One that would be older than
+    all there are, when it is full, is left out: it has left, or would at once.
+
+    Args:
+        step_us: The grid step.
+    """
+
+    def __init__(self, step_us: int) -> None:
+        self._step = pl.duration(microseconds=step_us)
+        self._frame = REGIME_CHANGES.to_frame()
+        self._counts: Counter[str] = Counter()
+
+    def push(self, samples: pl.DataFrame) -> None:
+        """Take in SAMPLES."""
+        has_changed = pl.col("regime_change") != 0
+        of_note = samples.filter(has_changed | (pl.col("revision") > 0)).with_columns(
+            time=pl.col("open_time") + self._step, direction="regime_change"
+        )
+        if of_note.is_empty():
+            return
+        if self._frame.height == MAX_CHANGES:
+            of_note = of_note.filter(pl.col("time") >= self._frame["time"][0])
+        # Of a sample that is told twice at once, the later one counts.
+        of_note = of_note.unique(_KEY, keep="last", maintain_order=True)
+        again = self._frame.join(of_note, on=_KEY, how="semi")
+        self._counts.subtract(again["symbol"])
+        new = of_note.filter(has_changed).select(REGIME_CHANGES.names())
+        self._counts.update(new["symbol"])
+        kept = self._frame.join(of_note, on=_KEY, how="anti", maintain_order="left")
+        self._frame = pl.concat([kept, new]).sort("time", maintain_order=True).tail(MAX_CHANGES)
+
+    def frame(self) -> pl.DataFrame:
+        """Return REGIME_CHANGES, by time."""
+        return self._frame
+
+    def counts(self) -> Mapping[str, int]:
+        """Return by symbol how many were found, with those that have left; 0 for any other."""
+        return self._counts
