@@ -13,7 +13,7 @@ from pipeline.windows import Samples
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from pipeline.config import SamplingConfig
+    from pipeline.config_sections import SamplingConfig
     from pipeline.detect.config import DetectorConfig
 
 
