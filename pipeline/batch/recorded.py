@@ -9,7 +9,7 @@ import polars as pl
 from pipeline.batch.folder import ALERTS_FILE, BatchFolder, partition
 from pipeline.config_file import config_of
 from pipeline.errors import ReplayError
-from pipeline.schema import BARS, TIME
+from pipeline.schema import BARS, MARKET_SYMBOL, TIME
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -36,10 +36,15 @@ class RecordedBatch:
         """Return an ALERTS row.
 
         Raises:
-            ReplayError: It is not there.
+            ReplayError: It is not there; a batch has none of the market.
         """
         alerts = pl.read_parquet(self._path / ALERTS_FILE)
         found = alerts.filter(pl.col("alert_id") == alert_id)
+        if found.is_empty() and alert_id.startswith(f"{MARKET_SYMBOL}-"):
+            raise ReplayError(
+                f"{self._path / ALERTS_FILE}: expected an alert of a symbol, found {alert_id}: "
+                "a batch says nothing of the market, only the running pipeline does"
+            )
         if found.is_empty():
             raise ReplayError(
                 f"{self._path / ALERTS_FILE}: expected alert {alert_id}, found {alerts.height:,} "

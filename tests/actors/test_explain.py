@@ -207,6 +207,11 @@ def test_explain_of_an_alert_that_says_anything_else_of_its_peak_tells_what(
             "out",
             "expected alert BTCUSDT-multi_horizon-1, found 1 others",
         ),
+        (
+            "MARKET-multi_horizon-1",
+            "out",
+            "expected an alert of a symbol, found MARKET-multi_horizon-1: a batch says nothing of",
+        ),
     ],
 )
 def test_explain_that_cannot_be_done_says_why(

@@ -101,3 +101,16 @@ def test_when_there_are_too_many_the_first_leaves_and_still_counts() -> None:
     # The oldest that is there can still be told again.
     state.push(samples(("A", 1, 0), revision=1))
     assert (told(state)[0], state.counts()["A"]) == (("A", 3, 1), 1_000)
+    # Now there is room, and still the first has left.
+    state.push(samples(("A", 0, 1), revision=1))
+    assert (told(state)[0], state.counts()["A"]) == (("A", 3, 1), 1_000)
+
+
+def test_change_that_left_others_of_its_time_behind_is_not_counted_twice() -> None:
+    state = RegimeChanges(S)
+    state.push(samples(*((f"S{number}", 5, 1) for number in range(MAX_CHANGES + 1))))
+    assert told(state)[0] == ("S1", 6, 1)
+    state.push(samples(("S0", 5, 1), ("S1", 5, -1), revision=1))
+    assert (state.frame().height, state.counts()["S0"], state.counts()["S1"]) == (1_000, 1, 1)
+    assert ("S0", 6, 1) not in told(state)
+    assert ("S1", 6, -1) in told(state)
