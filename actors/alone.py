@@ -14,7 +14,7 @@ from actors.rest import RestClient
 from actors.trust import trust_of
 from pipeline.errors import ConfigError
 from pipeline.listed import as_listed
-from pipeline.venues.registry import venue_for
+from pipeline.venues.registry import venue_of
 
 if TYPE_CHECKING:
     from pipeline.config import Config
@@ -45,11 +45,7 @@ def ask_listing(config: Config, config_path: str) -> Alone:
     if config.venue.is_built_in:
         problem = "expected a venue that runs, found none: give websocket_url and rest_url"
         raise ConfigError(config_path, [f"venue: {problem}"])
-    venue = venue_for(
-        config.venue.name,
-        websocket_url=config.venue.websocket_url,
-        rest_url=config.venue.rest_url,
-    )
+    venue = venue_of(config.venue)
     host = urlsplit(venue.time_request().url).netloc
     keeper = BudgetKeeper(venue.limits, host, Path(config.storage.directory) / BANS_FILE)
     allowance = Allowance(keeper, venue.limits, venue.used_weight)

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, TypeVar
 from actors.anchoring import Anchoring
 from actors.findings import Checked, Expected, Fetched, Past, Stray, Unserved, Verified
 from actors.rest import fetch_trades, newest_trade
-from pipeline.clock import VenueClock
+from actors.venue_time import VenueTime
 from pipeline.durations import SECOND
 from pipeline.errors import SchemaError, VenueDisconnected, VenueError
 from pipeline.healing import RETRY_S, Healing, Progress
@@ -31,7 +31,6 @@ if TYPE_CHECKING:
     from actors.feed import Feed
     from actors.findings import Finding
     from actors.rest import RestClient
-    from pipeline.clock import Skew
     from pipeline.config import Config
     from pipeline.healing import Missing
     from pipeline.venues.protocol import Venue
@@ -42,11 +41,6 @@ Answer = TypeVar("Answer")
 
 _TICK_S = 0.1
 _LONGEST_RETRY_S = 15.0
-_CLOCK_EVERY_S = 5.0
-
-#: A trade this far ahead of the venue's own clock is broken data.
-_AHEAD_US = 10 * SECOND
-_FIRST_CLOCK_EVERY_S = 0.5
 
 #: Pages of the past that wait for the thread that owns the engine.
 _PAGES = 16
@@ -64,6 +58,9 @@ class CatchUp:
         rest: Asks it.
         feed: Opened once every symbol has its start; each new connection may have missed trades.
         clock: Seconds that only move forward.
+
+    Attributes:
+        venue_time: The venue's clock, for any thread.
     """
 
     def __init__(
@@ -85,7 +82,7 @@ class CatchUp:
         #: At most one answer a symbol waits here, what its start needs, and _PAGES of its past.
         self._found: SimpleQueue[Finding] = SimpleQueue()
         self._lock = threading.Lock()
-        self._venue_clock = VenueClock(venue.clock_step_us)
+        self.venue_time = VenueTime(venue, rest, clock)
         # Until two more flushes have looked, the stream itself may close a hole.
         self._healing = Healing(grace_s=2 * config.actors.flush / SECOND)
         self._reach_us = config.sampling.restate_within
@@ -98,7 +95,6 @@ class CatchUp:
         self._request = 0
         self._verified = (0, 0)
         self._to_check: deque[str] = deque()
-        self._clock_due_s = clock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="catch-up", daemon=True)
 
@@ -165,33 +161,6 @@ class CatchUp:
         with self._lock:
             self._to_check.extend(symbol for symbol in symbols if symbol not in self._to_check)
 
-    def venue_us(self, local_us: int) -> int | None:
-        """Return the venue's clock at a local monotonic time; null while unknown."""
-        with self._lock:
-            return self._venue_clock.now_us(local_us)
-
-    def latest_us(self, local_us: int) -> int | None:
-        """Return the latest time a trade can have; null while unknown, or in a replay.
-
-        A venue that runs at any other speed than time has no clock to judge its trades by.
-        """
-        with self._lock:
-            speed, now_us = self._venue_clock.speed, self._venue_clock.now_us(local_us)
-        if now_us is None or speed is None or not 0.5 < speed < 2.0:
-            return None
-        return now_us + _AHEAD_US
-
-    def skew(self) -> Skew | None:
-        """Return how far the venue's clock is ahead of this machine's; see VenueClock."""
-        local_us, wall_us = time.monotonic_ns() // 1000, time.time_ns() // 1000
-        with self._lock:
-            return self._venue_clock.skew(local_us, wall_us)
-
-    def settled_us(self, local_us: int, allowance_us: int) -> int | None:
-        """Return the venue time up to which everything sent has arrived; see VenueClock."""
-        with self._lock:
-            return self._venue_clock.settled_us(local_us, allowance_us)
-
     def _run(self) -> None:
         retry_s = RETRY_S
         while not self._stopping.is_set():
@@ -207,8 +176,8 @@ class CatchUp:
                 self._stopping.wait(_TICK_S)
 
     def _tick(self) -> None:
-        if self._clock_s() >= self._clock_due_s:
-            self._accepted("time", self._read_clock, None)
+        if self.venue_time.due:
+            self._accepted("time", self.venue_time.read, None)
         if not self._feed.started:
             if not self._anchored and not self._fit_all():
                 return
@@ -234,17 +203,6 @@ class CatchUp:
         except VenueError as error:
             logger.error("venue refused subject=%s: %s", subject, error)  # noqa: TRY400 - it says all
             return otherwise
-
-    def _read_clock(self) -> None:
-        self._clock_due_s = self._clock_s() + _CLOCK_EVERY_S
-        sent_us = time.monotonic_ns() // 1000
-        venue_us = self._venue.parse_time(self._rest.get(self._venue.time_request()))
-        received_us = time.monotonic_ns() // 1000
-        with self._lock:
-            self._venue_clock.read(venue_us, sent_us, received_us)
-            running = self._venue_clock.speed is not None
-        if not running:
-            self._clock_due_s = self._clock_s() + _FIRST_CLOCK_EVERY_S
 
     def _fit_all(self) -> bool:
         """Find what budgets are fitted by, page by page; return whether that is done.

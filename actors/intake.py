@@ -100,7 +100,7 @@ class Intake:
 
     def _judge(self, trades: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """Return the trades that can be true, and the others as REJECTED."""
-        latest_us = self._catch_up.latest_us(time.monotonic_ns() // 1000)
+        latest_us = self._catch_up.venue_time.latest_us(time.monotonic_ns() // 1000)
         asked = pl.col("symbol").is_in(self._shard.symbols)
         in_time = (
             pl.lit(value=True)

@@ -24,7 +24,7 @@ from pipeline.errors import ClusterError
 from pipeline.listed import as_listed
 from pipeline.roster import Roster
 from pipeline.sharding import plan_shards
-from pipeline.venues.registry import venue_for
+from pipeline.venues.registry import venue_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -101,11 +101,7 @@ class Pipeline:
     def _start(self) -> str | None:
         config = _here(self._with_exchange(self._config))
         trust = trust_of(config.venue.ca_file)
-        venue = venue_for(
-            config.venue.name,
-            websocket_url=config.venue.websocket_url,
-            rest_url=config.venue.rest_url,
-        )
+        venue = venue_of(config.venue)
         self._start_budget(venue, config)
         allowance = Allowance(deployment.BudgetCall(), venue.limits, venue.used_weight)
         rest = RestClient(allowance, trust=trust)

@@ -6,7 +6,7 @@ import logging
 import random
 import threading
 import time
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import polars as pl
@@ -29,21 +29,19 @@ from actors.findings import (
 from actors.frame_buffer import FrameBuffer, SortingSink
 from actors.intake import Intake
 from actors.line import LineOptions
+from actors.reporting import Reporting
 from actors.rest import RestClient
 from actors.trust import trust_of
 from pipeline.backoff import Backoff
-from pipeline.conditions import SKEWED_US, FeedState
-from pipeline.delivery import Outbox, Payload, Timing, newest_ranges, to_ipc
+from pipeline.delivery import Outbox
 from pipeline.durations import SECOND
 from pipeline.engine import ShardEngine
-from pipeline.latency import measured, no_counts
-from pipeline.venues.registry import venue_for
+from pipeline.venues.registry import venue_of
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
     from actors.budget import BudgetPort
-    from pipeline.analysis import StepResult
     from pipeline.config import Config
     from pipeline.delivery import Envelope
     from pipeline.sharding import Shard
@@ -55,9 +53,6 @@ _OUTBOX_FRAMES = 1_200
 
 #: A connection without a trade for so long has none under way: the venue's clock may close bars.
 _QUIET_US = SECOND
-
-#: The longest time between two reports.
-_REPORT_S = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +93,8 @@ class SymbolWorker:
     ) -> None:
         self._shard = shard
         self._config = config
-        self._venue = venue_for(
-            config.venue.name,
-            websocket_url=config.venue.websocket_url,
-            rest_url=config.venue.rest_url,
-            book_levels=None if config.books is None else config.books.levels,
+        self._venue = venue_of(
+            config.venue, book_levels=None if config.books is None else config.books.levels
         )
         self._push = push
         self._allowance = Allowance(budget, self._venue.limits, self._venue.used_weight)
@@ -111,9 +103,6 @@ class SymbolWorker:
         self._started = False
         self._verified = 0
         self._begun = False
-        self._reported_s = 0.0
-        self._reported: FeedState | None = None
-        self._latencies = no_counts()
 
     def start(self, config: Config | None = None) -> None:
         """Open the feed and start to work; a second call changes nothing.
@@ -154,6 +143,15 @@ class SymbolWorker:
         self._intake = Intake(self._shard, self._venue, self._buffer, self._feed, self._catch_up)
         outbox = Outbox(self._shard.name, time.time_ns(), _OUTBOX_FRAMES)
         self._delivery = Delivery(outbox, self._push)
+        self._reporting = Reporting(
+            self._engine,
+            self._feed,
+            self._intake,
+            self._catch_up.venue_time,
+            self._books,
+            self._delivery,
+            self._config.sampling.step_us,
+        )
         self._flushing = threading.Thread(target=self._run, name="flush", daemon=True)
         self._catch_up.start()
         if self._books is not None:
@@ -227,26 +225,16 @@ class SymbolWorker:
             self._tuned = config
         backfilled = self._take_findings()
         trades = self._take_trades()
-        skew = self._catch_up.skew()
         result = self._engine.step(
             trades, backfilled=backfilled, clock_us=self._clock_us(), skew_us=self._skew_us()
         )
-        took = measured(
-            trades,
-            result.bars,
-            now_us=time.time_ns() // 1000,
-            skew_us=None if skew is None else skew.skew_us,
-            step_us=self._config.sampling.step_us,
-        )
-        for leg, counts in took.items():
-            self._latencies[leg] += counts
+        self._reporting.measure(trades, result.bars)
         if self._begun:
             engine = self._engine
             self._catch_up.report(engine.holes(), engine.lost(), engine.progress())
         news = trades.height or backfilled.height or result.bars.height or result.alerts.height
-        changed = self._feed_state() != self._reported
-        if news or changed or final or time.monotonic() - self._reported_s >= _REPORT_S:
-            self._report(result)
+        if news or final or self._reporting.due:
+            self._reporting.report(result)
 
     def _take_findings(self) -> pl.DataFrame:
         """Apply what catch-up found; return the trades among it."""
@@ -277,7 +265,7 @@ class SymbolWorker:
     def _anchor(self, start: Anchored) -> None:
         """Start a symbol, and report its history; nothing for one that never traded."""
         if start.open_us is not None:
-            self._report(self._engine.anchor(start.symbol, start.open_us, start.history))
+            self._reporting.report(self._engine.anchor(start.symbol, start.open_us, start.history))
             # They are admitted with what else was found: say where the ids start.
             self._engine.expect(start.symbol, *start.trades["trade_id"].gather([0, -1]))
 
@@ -317,7 +305,7 @@ class SymbolWorker:
             return None
         if (time.monotonic() - self._intake.traded_s) * SECOND < _QUIET_US:
             return self._event_clock_us()
-        return self._catch_up.settled_us(time.monotonic_ns() // 1000, _QUIET_US)
+        return self._catch_up.venue_time.settled_us(time.monotonic_ns() // 1000, _QUIET_US)
 
     def _may_read(self) -> bool:
         """Return whether no trade can be taken for a symbol's first that is not."""
@@ -329,7 +317,7 @@ class SymbolWorker:
 
         One symbol's broken time must not close the bars of the others.
         """
-        venue_us = self._catch_up.venue_us(time.monotonic_ns() // 1000)
+        venue_us = self._catch_up.venue_time.now_us(time.monotonic_ns() // 1000)
         newest_us = self._intake.newest_event_us
         if newest_us is None or venue_us is None:
             return None
@@ -337,44 +325,5 @@ class SymbolWorker:
 
     def _skew_us(self) -> int:
         """Return the venue's clock less this machine's; 0 while it is unknown."""
-        venue_us = self._catch_up.venue_us(time.monotonic_ns() // 1000)
+        venue_us = self._catch_up.venue_time.now_us(time.monotonic_ns() // 1000)
         return 0 if venue_us is None else venue_us - time.time_ns() // 1000
-
-    def _feed_state(self) -> FeedState:
-        """Return what the health of the symbols is told by."""
-        feed, skew = self._feed.status(), self._catch_up.skew()
-        unusual, behind = self._intake.care.doubts()
-        return FeedState(
-            connected=feed.connected,
-            reconnects=feed.reconnects,
-            handovers=feed.handovers,
-            dropped=self._intake.dropped,
-            suspect=self._intake.care.suspect,
-            dropping=self._intake.dropping,
-            skewed=skew is not None and abs(skew.skew_us) - skew.error_us > SKEWED_US,
-            behind=behind,
-            unusual=unusual,
-        )
-
-    def _report(self, result: StepResult) -> None:
-        self._reported_s = time.monotonic()
-        venue_us = self._catch_up.venue_us(time.monotonic_ns() // 1000)
-        latencies, self._latencies = self._latencies, no_counts()
-        self._reported = feed = self._feed_state()
-        if self._books is not None:  # apart: they change all the time
-            feed = replace(feed, books=self._books.states())
-        health = self._engine.health(venue_us=venue_us, feed=feed)
-        self._delivery.put(
-            Payload(
-                bars=to_ipc(result.bars),
-                features=to_ipc(result.features),
-                alerts=to_ipc(result.alerts),
-                health=to_ipc(health),
-                venue_us=venue_us,
-                connected=feed.connected,
-                reconnects=feed.reconnects,
-                rejected_unnamed=self._engine.rejected_unnamed,
-                timing=Timing(time.time_ns() // 1000, latencies, self._catch_up.skew()),
-                lost_ranges=newest_ranges(self._engine.lost()),
-            )
-        )

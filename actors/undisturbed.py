@@ -11,7 +11,7 @@ from pipeline.chaos.truth import Truth
 from pipeline.engine import ShardEngine
 from pipeline.listed import as_listed
 from pipeline.schema import TRADES
-from pipeline.venues.registry import venue_for
+from pipeline.venues.registry import venue_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,11 +30,7 @@ def undisturbed(config: Config, report: Mapping[str, Mapping[str, Any]], *, unti
     Raises:
         VenueError: The venue cannot be asked.
     """
-    venue = venue_for(
-        config.venue.name,
-        websocket_url=config.venue.websocket_url,
-        rest_url=config.venue.rest_url,
-    )
+    venue = venue_of(config.venue)
     rest = RestClient()
     # As the pipeline did.
     config = as_listed(config, listed_instruments(venue, rest, config.symbols, "undisturbed"))

@@ -13,6 +13,7 @@ from pipeline.venues.kraken import Kraken
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from pipeline.config_sections import VenueConfig
     from pipeline.venues.protocol import SymbolForm, Venue
 
 
@@ -75,3 +76,17 @@ def venue_for(
     if websocket_url is None or rest_url is None:
         raise VenueError(f"{name}: expected websocket_url and rest_url, it has no public address")
     return entry.venue(name, websocket_url, rest_url, book_levels)
+
+
+def venue_of(config: VenueConfig, *, book_levels: int | None = None) -> Venue:
+    """Return the venue that a configuration names; see `venue_for`.
+
+    Raises:
+        VenueError: It is the built-in one, and was not started.
+    """
+    return venue_for(
+        config.name,
+        websocket_url=config.websocket_url,
+        rest_url=config.rest_url,
+        book_levels=book_levels,
+    )

@@ -353,7 +353,7 @@ def test_tick_of_a_venue_that_refuses_its_time_goes_on() -> None:
     exchange.refused = {"time"}
     at = Setup(exchange)
     assert len(at.tick()) == 1
-    assert at.catch_up.venue_us(0) is None
+    assert at.catch_up.venue_time.now_us(0) is None
 
 
 def test_tick_of_a_venue_that_is_away_ends_and_the_next_goes_on_where_it_was() -> None:

@@ -78,7 +78,7 @@ def test_worker_tells_at_once_what_has_become_of_its_connection(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # No trade, no bar and no time of day makes it report.
-    monkeypatch.setattr("actors.symbol._REPORT_S", 1e9)
+    monkeypatch.setattr("actors.reporting._REPORT_S", 1e9)
     slow = {"sampling": {"every": "10m"}, "features": ["realized_vol_10h"]}
     source = market(["BTCUSDT"], own_rates={"BTCUSDT": 1e-9})
     with running(source, ["BTCUSDT"], **slow) as (worker, seen, _):

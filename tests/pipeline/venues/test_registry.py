@@ -4,7 +4,7 @@ import pytest
 
 from pipeline.config import Config
 from pipeline.errors import VenueError
-from pipeline.venues.registry import VENUES, symbol_form, venue_for
+from pipeline.venues.registry import VENUES, symbol_form, venue_for, venue_of
 
 
 def test_registry_lists_the_names_a_configuration_can_use() -> None:
@@ -47,7 +47,7 @@ def test_venue_of_a_configuration_is_at_the_hosts_it_names(
     symbol = symbol_form(name).example
     config = Config.model_validate({"venue": venue, "symbols": [symbol]}).venue
 
-    found = venue_for(config.name, websocket_url=config.websocket_url, rest_url=config.rest_url)
+    found = venue_of(config)
 
     assert found.connection([symbol]).url.startswith(f"{websocket_url}/")
     assert found.trades_request(symbol).url.startswith(f"{rest_url}/")
