@@ -169,7 +169,7 @@ class Windows:
         return columns
 
     def snapshot(self, index: int) -> dict[str, NDArray[np.generic]]:
-        """Return what a symbol's windows hold: a function of the samples in the longest one.
+        """Return what a symbol's windows hold, and one sample more: a function of these samples.
 
         (And its EWMAs.) Equal states give equal arrays, however they came about.
         """

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import polars as pl
 
@@ -25,7 +25,7 @@ class BlockInContext:
         first_row: How many rows of the file are before it.
         block: Its rows.
         before: The row before it, of each market where rows tell theirs; none that was not read.
-        after: The row after it, likewise, as far as the next block has one.
+        after: The two rows after it, likewise, as far as the next block has them.
     """
 
     first_row: int
@@ -51,26 +51,34 @@ def in_context(blocks: Iterator[tuple[int, Block]]) -> Iterator[BlockInContext]:
             held, failure = None, error
         none = block.values.clear()
         before = none if before is None else before
-        after = none if held is None else _of_each(held[1].values, "first")
+        after = none if held is None else _first_two(held[1].values)
         yield BlockInContext(first_row, block, before, after)
-        before = _of_each(pl.concat([before, block.values]), "last")
+        before = _last(pl.concat([before, block.values]))
     if failure is not None:
         raise failure
 
 
-def _of_each(values: pl.DataFrame, keep: Literal["first", "last"]) -> pl.DataFrame:
-    """Return the first or last row of each market, or of all where rows do not tell theirs."""
+def _first_two(values: pl.DataFrame) -> pl.DataFrame:
+    """Return the first two rows of each market, or of all where rows do not tell theirs."""
     if "symbol" in values.columns:
-        return values.unique("symbol", keep=keep, maintain_order=True)
-    return values.head(1) if keep == "first" else values.tail(1)
+        return values.filter(pl.int_range(pl.len()).over("symbol") < 2)
+    return values.head(2)
+
+
+def _last(values: pl.DataFrame) -> pl.DataFrame:
+    """Return the last row of each market, or of all where rows do not tell theirs."""
+    if "symbol" in values.columns:
+        return values.unique("symbol", keep="last", maintain_order=True)
+    return values.tail(1)
 
 
 def leap_check(part: BlockInContext) -> Check:
     """Return the check that a trade's time does not leap ahead of the trades around it.
 
     One such row would close every bar up to it, and make late what follows. Refuted is a time that
-    is more than an hour after that of the row before, or has none before it, and more than an hour
-    after that of the next row, which is a later trade by its id; both of the same market. A hole
+    is more than an hour after that of the row before, and more than an hour after that of the next
+    row, which is a later trade by its id; both of the same market. Where there is none before, as
+    in the first row of a file, the next two must be so long before it, if there are two. A hole
     that was fetched afterwards, a new numbering, or one row from the past do not look so. Of
     several such rows in turn none is seen, nor the last of a file.
 
@@ -80,8 +88,10 @@ def leap_check(part: BlockInContext) -> Check:
     values = part.block.values
     around = pl.concat([part.before, values, part.after], how="vertical")
     time_us = pl.when(TIME_CHECK.holds).then(pl.col("time_us"))
+    # Else a row from the past would refute the first of a file, which it follows.
+    confirmed = (time_us - time_us.shift(-2) > HOUR).fill_null(value=True)
     leaps = (
-        (time_us - time_us.shift(1) > HOUR).fill_null(value=True)
+        (time_us - time_us.shift(1) > HOUR).fill_null(confirmed)
         & (time_us - time_us.shift(-1) > HOUR)
         & (pl.col("trade_id").shift(-1) > pl.col("trade_id"))
     )

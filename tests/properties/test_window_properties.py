@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -156,6 +156,7 @@ def test_nothing_is_left_of_a_spike_that_has_left_the_windows(seed: int, at: int
 
 @tried
 @given(SEEDS, st.integers(0, 90), BY)
+@example(785, 67, "duration")
 def test_start_in_the_middle_gives_the_same_bits_once_windows_are_full(
     seed: int, at: int, by: str
 ) -> None:
@@ -167,7 +168,11 @@ def test_start_in_the_middle_gives_the_same_bits_once_windows_are_full(
         late &= rows.time_us > rows.time_us[at] + REACH_US
     expected, found = cold.push(rows), warm.push(taken(rows, slice(at, None)))
     assert sums_after(found, late[at:]) == sums_after(expected, late)
-    if late[-1]:
+    is_late = late[-1]
+    if by == "duration":  # tapes hold one sample more than the longest window of symbol 0
+        before_us = rows.time_us[rows.time_us <= rows.time_us[-1] - 1500].max(initial=0)
+        is_late &= before_us > rows.time_us[at] + 2300
+    if is_late:
         wanted, had = held(cold, 0), held(warm, 0)
         assert had | {"ewma": wanted["ewma"]} == wanted
 

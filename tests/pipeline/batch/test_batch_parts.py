@@ -10,7 +10,7 @@ from pathlib import Path
 
 import polars as pl
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from polars.testing import assert_frame_equal
 
@@ -94,6 +94,7 @@ def test_batch_in_any_chunks_writes_the_same_bytes(
 
 @settings(max_examples=15, deadline=None)
 @given(cuts=st.lists(st.integers(1, len(ROWS) - 1), max_size=4, unique=True))
+@example(cuts=[680])  # before a row that one of an older numbering follows
 def test_batch_of_any_cut_into_files_has_the_same_rows(
     tmp_path_factory: pytest.TempPathFactory, whole: Path, cuts: list[int]
 ) -> None:

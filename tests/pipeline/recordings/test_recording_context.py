@@ -61,6 +61,8 @@ def test_first_trade_of_a_file_is_judged_by_the_next(tmp_path: Path) -> None:
         [(7, 0), (8, 3 * HOUR_MS)],
         # One from the past.
         [(7, 3 * HOUR_MS), (8, 3 * HOUR_MS + 5), (9, 0), (10, 3 * HOUR_MS + 10)],
+        # One from the past behind the first of a file.
+        [(7, 3 * HOUR_MS), (8, 0), (9, 3 * HOUR_MS + 5), (10, 3 * HOUR_MS + 10)],
         # Two from the future in turn: neither refutes the other.
         [(7, 0), (8, 3 * HOUR_MS), (9, 3 * HOUR_MS + 1), (10, 1000)],
     ],
