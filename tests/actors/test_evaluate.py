@@ -16,8 +16,7 @@ from pipeline.config import Config
 from pipeline.evaluation.ablation import CHANGES, SEEDS
 from pipeline.evaluation.sim import CHOSEN_ON, REPORTED_ON, warning_about
 from tests.pipeline.evaluation.minutes import write_minutes
-
-DATA = Path(__file__).resolve().parents[2] / "../shared/data"
+from tests.recorded import DATA, needs_recordings
 
 
 def test_evaluate_sim_reports_both_detectors_on_every_setting(
@@ -97,7 +96,7 @@ def test_seeds_that_are_no_range_are_refused(text: str, capsys: pytest.CaptureFi
     assert "expected" in capsys.readouterr().err
 
 
-@pytest.mark.skipif(not DATA.exists(), reason="the recorded market data is not here")
+@needs_recordings
 def test_evaluate_nab_reports_ours_beside_the_rescored_baselines(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
@@ -109,7 +108,7 @@ def test_evaluate_nab_reports_ours_beside_the_rescored_baselines(
     assert scores["change_and_level"]["standard"] > 54.6
 
 
-@pytest.mark.skipif(not DATA.exists(), reason="the recorded market data is not here")
+@needs_recordings
 def test_evaluate_klines_reports_the_crash_and_the_outage_of_a_file(
     capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
@@ -124,7 +123,7 @@ def test_evaluate_klines_reports_the_crash_and_the_outage_of_a_file(
     assert (outage["start"], outage["bars"]) == ("2021-04-25T04:01:00Z", 284)
 
 
-@pytest.mark.skipif(not DATA.exists(), reason="the recorded market data is not here")
+@needs_recordings
 def test_evaluate_klines_with_budgets_and_events_tells_what_became_of_them(
     capsys: pytest.CaptureFixture[str],
 ) -> None:

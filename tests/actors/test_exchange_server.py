@@ -22,6 +22,7 @@ from pipeline.errors import AddressError, ConfigError, ExchangeEnded, ReplayErro
 from pipeline.exchange.limits import Limits
 from pipeline.exchange.replay import Replay, open_replay
 from pipeline.market import SyntheticMarket
+from tests.recorded import DATA, needs_recordings
 from tests.waiting import wait_until
 
 if TYPE_CHECKING:
@@ -29,9 +30,7 @@ if TYPE_CHECKING:
 
     from pipeline.exchange.trades import TradeSource
 
-RECORDED = (
-    Path(__file__).resolve().parents[2] / "../shared/data/ticks-freqtrade/XRP_OLD-trades.json.gz"
-)
+RECORDED = DATA / "ticks-freqtrade/XRP_OLD-trades.json.gz"
 T0_US = 1_700_000_040_000_000
 PING, CLOSE = 0x9, 0x8
 
@@ -378,7 +377,7 @@ def test_replay_waits_for_its_first_reader_and_for_slow_ones(
     assert found == list(range(1, len(tape) + 1))
 
 
-@pytest.mark.skipif(not RECORDED.exists(), reason="needs the recorded data set")
+@needs_recordings
 def test_replay_at_high_speed_delivers_every_trade_as_recorded() -> None:
     raw = [row["info"] for row in json.loads(gzip.decompress(RECORDED.read_bytes()))]
     with serving(open_replay([RECORDED]), speed=1e6, admin=True) as port:

@@ -6,7 +6,6 @@ from datetime import datetime
 from pathlib import Path
 
 import polars as pl
-import pytest
 
 from actors.exchange.server import ExchangeServer
 from actors.symbol import SymbolWorker
@@ -20,9 +19,10 @@ from pipeline.delivery import Envelope, from_ipc
 from pipeline.exchange.replay import open_replay
 from pipeline.sharding import Shard
 from tests.pipeline.batch.histories import run_here
+from tests.recorded import DATA, needs_recordings
 from tests.waiting import wait_until
 
-TAPE = Path(__file__).resolve().parents[2] / "../shared/data/ticks-freqtrade/XRP_OLD-trades.json.gz"
+TAPE = DATA / "ticks-freqtrade/XRP_OLD-trades.json.gz"
 
 SECTIONS = {
     "symbols": ["XRPETH"],
@@ -101,7 +101,7 @@ def run_live(tape: Path, out: Path, until: datetime) -> pl.DataFrame:
     return newest_alerts(pl.concat([frame[2] for frame in listener.frames]))
 
 
-@pytest.mark.skipif(not TAPE.exists(), reason="the recorded market data is not here")
+@needs_recordings
 def test_live_run_of_recorded_trades_equals_their_batch_byte_for_byte(tmp_path: Path) -> None:
     tape = tmp_path / "XRPETH-aggTrades-2019-10-11.json.gz"
     tape.symlink_to(TAPE.resolve())

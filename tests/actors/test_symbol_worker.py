@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
-from pathlib import Path
 
 import polars as pl
 import pytest
@@ -12,10 +11,11 @@ from actors.symbol import WorkerStatus
 from pipeline.exchange.replay import open_replay
 from tests.actors.test_exchange_server import get
 from tests.actors.test_exchange_switchboard import switch
+from tests.recorded import DATA, needs_recordings
 from tests.waiting import wait_until
 from tests.workers import accounted, market, running
 
-DATA = Path(__file__).resolve().parents[2] / "../shared/data/ticks-freqtrade"
+TICKS = DATA / "ticks-freqtrade"
 
 
 def test_worker_of_two_symbols_is_warm_at_once_and_goes_on_live() -> None:
@@ -150,9 +150,9 @@ def test_worker_digest_equals_the_exchange_ledger() -> None:
     assert str(row["sha256"]) in issued.decode()
 
 
-@pytest.mark.skipif(not DATA.exists(), reason="the recorded market data is not here")
+@needs_recordings
 def test_worker_of_recorded_trades_makes_the_bars_the_venue_made_itself() -> None:
-    replay = open_replay([f"XRPETH={DATA / 'XRP_OLD-trades.json.gz'}"])
+    replay = open_replay([f"XRPETH={TICKS / 'XRP_OLD-trades.json.gz'}"])
     with running(replay, ["XRPETH"], speed=50_000.0) as (_, seen, _):
         wait_until(lambda: seen.health("XRPETH").get("last_id") == 13_532_283, "the last trade")
         # The venue's clock goes on after the tape: it closes the last bars.
@@ -167,7 +167,7 @@ def test_worker_of_recorded_trades_makes_the_bars_the_venue_made_itself() -> Non
         .group_by(pl.col("open_time").dt.truncate("1m").alias("date"))
         .agg(pl.col("close").last(), pl.col("high").max(), pl.col("volume").sum())
     )
-    klines = pl.read_ipc(DATA / "XRP_ETH-1m.feather")
+    klines = pl.read_ipc(TICKS / "XRP_ETH-1m.feather")
     both = klines.with_columns(pl.col("date").dt.cast_time_unit("us")).join(minutes, on="date")
     assert both.height == 2469
     assert both.filter(pl.col("close") != pl.col("close_right")).height == 0

@@ -12,9 +12,10 @@ import pytest
 
 from actors.client import find_pipeline
 from tests.commands import Command
+from tests.recorded import DATA
 from tests.waiting import wait_until
 
-DATA = Path(__file__).resolve().parents[2] / "../shared/data/ticks-freqtrade"
+TICKS = DATA / "ticks-freqtrade"
 
 #: The end of the last whole minute.
 END = pl.datetime(2019, 10, 13, 11, 20, time_zone="UTC")
@@ -43,7 +44,7 @@ class RecordedRun:
 def recorded_run(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> RecordedRun:
     if not DATA.exists():
         pytest.skip("the recorded market data is not here")
-    folder, trades = tmp_path_factory.mktemp("recorded"), DATA / "XRP_OLD-trades.json.gz"
+    folder, trades = tmp_path_factory.mktemp("recorded"), TICKS / "XRP_OLD-trades.json.gz"
     config, report = folder / "live.yaml", folder / "report.json"
     exchange = Command(
         "exchange", "--replay", f"XRPETH={trades}", "--speed", "50000", "--port", "0",
@@ -61,7 +62,7 @@ def recorded_run(cluster: str, tmp_path_factory: pytest.TempPathFactory) -> Reco
         bars = _bars_of_a_run(config, report, cluster)
     finally:
         exchange.end()
-    klines = pl.read_ipc(DATA / "XRP_ETH-1m.feather")
+    klines = pl.read_ipc(TICKS / "XRP_ETH-1m.feather")
     return RecordedRun(config, trades, klines, bars, json.loads(report.read_text()))
 
 

@@ -6,7 +6,6 @@ import gzip
 import json
 import math
 from itertools import pairwise
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -16,8 +15,9 @@ from numpy.typing import NDArray
 
 from pipeline.durations import DAY, HOUR, SECOND
 from pipeline.staleness import LONGEST_US, SHORTEST_US, Gaps
+from tests.recorded import DATA, needs_recordings
 
-DATA = Path(__file__).resolve().parents[2] / "../shared/data/ticks-freqtrade"
+TICKS = DATA / "ticks-freqtrade"
 
 
 def taught(times_us: NDArray[np.int64]) -> Gaps:
@@ -141,9 +141,9 @@ def test_each_stream_has_gaps_of_its_own() -> None:
         assert gaps.implausible(silent_us).tolist() == expected
 
 
-@pytest.mark.skipif(not DATA.exists(), reason="the recorded market data is not here")
+@needs_recordings
 def test_recorded_market_with_its_bursts_is_found_silent_a_few_times_a_day() -> None:
-    with gzip.open(DATA / "XRP_OLD-trades.json.gz") as file:
+    with gzip.open(TICKS / "XRP_OLD-trades.json.gz") as file:
         times_us = np.array([trade["timestamp"] * 1000 for trade in json.load(file)])
     gaps, found = Gaps(1), 0
     for before, now in pairwise(times_us):

@@ -10,8 +10,7 @@ import pytest
 
 from pipeline.config import Config
 from tests.pipeline.batch.histories import run_here, table
-
-DATA = Path(__file__).resolve().parents[3] / "../shared/data"
+from tests.recorded import DATA, needs_recordings
 
 MINUTES = Config.model_validate(
     {
@@ -21,7 +20,7 @@ MINUTES = Config.model_validate(
     }
 )
 
-pytestmark = pytest.mark.skipif(not DATA.exists(), reason="the recorded market data is not here")
+pytestmark = needs_recordings
 
 
 def test_batch_of_recorded_trades_makes_the_bars_the_venue_made_itself(tmp_path: Path) -> None:

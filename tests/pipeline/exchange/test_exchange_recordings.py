@@ -19,8 +19,8 @@ from pipeline.exchange.klines import CLOSE, HIGH, LOTS, OPEN_US
 from pipeline.exchange.replay import open_replay
 from pipeline.exchange.venue import Exchange
 from pipeline.schema import TRADES
+from tests.recorded import DATA, needs_recordings
 
-DATA = Path(__file__).resolve().parents[3] / "../shared/data"
 RECORDED = DATA / "ticks-freqtrade/XRP_OLD-trades.json.gz"
 
 #: The same two trades in every format.
@@ -229,7 +229,7 @@ def test_replay_of_overlapping_files_is_refused(tmp_path: Path) -> None:
         open_replay([f"ABCUSDT={one}", f"ABCUSDT={two}"])
 
 
-@pytest.mark.skipif(not RECORDED.exists(), reason="needs the recorded data set")
+@needs_recordings
 def test_replay_of_real_trades_prints_them_as_the_venue_did() -> None:
     raw = [row["info"] for row in json.loads(gzip.decompress(RECORDED.read_bytes()))]
     exchange = Exchange(open_replay([RECORDED]))
@@ -243,7 +243,7 @@ def test_replay_of_real_trades_prints_them_as_the_venue_did() -> None:
     assert len(raw) == 12_477
 
 
-@pytest.mark.skipif(not RECORDED.exists(), reason="needs the recorded data set")
+@needs_recordings
 def test_replay_makes_the_klines_the_venue_published() -> None:
     exchange = Exchange(open_replay([RECORDED]))
     exchange.advance(1570965600000000)

@@ -5,17 +5,15 @@ from __future__ import annotations
 import csv
 import gzip
 import json
-from pathlib import Path
 
 import polars as pl
 import pytest
 
 from pipeline.recordings.inputs import open_input
 from tests.pipeline.recordings.samples import read
+from tests.recorded import DATA, needs_recordings
 
-DATA = Path(__file__).resolve().parents[3] / "../shared/data"
-
-pytestmark = pytest.mark.skipif(not DATA.exists(), reason=f"no recorded market data in {DATA}")
+pytestmark = needs_recordings
 
 
 @pytest.mark.parametrize(
